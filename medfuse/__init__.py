@@ -1,0 +1,92 @@
+"""medfuse: medical image fusion in correct geometry.
+
+Volumes in, registered and fused volumes with scores out.  ``import medfuse`` loads neither torch
+nor SimpleITK: names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import Cancelled, MedfuseError
+    from .fusion import METHODS, Fused, FusionMethod, fuse
+    from .intensity import Window, rescale
+    from .io import read_volume, write_volume
+    from .metrics import METRICS, Metric, Scores, evaluate
+    from .pipeline import StudyResult, run_study
+    from .recipe import Recipe, Study
+    from .registration import Registration, register
+    from .report import write_result
+    from .resampling import resample
+    from .volume import Geometry, Volume
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Cancelled": "errors",
+    "MedfuseError": "errors",
+    "METHODS": "fusion",
+    "Fused": "fusion",
+    "FusionMethod": "fusion",
+    "fuse": "fusion",
+    "Window": "intensity",
+    "rescale": "intensity",
+    "read_volume": "io",
+    "write_volume": "io",
+    "METRICS": "metrics",
+    "Metric": "metrics",
+    "Scores": "metrics",
+    "evaluate": "metrics",
+    "StudyResult": "pipeline",
+    "run_study": "pipeline",
+    "Recipe": "recipe",
+    "Study": "recipe",
+    "Registration": "registration",
+    "register": "registration",
+    "write_result": "report",
+    "resample": "resampling",
+    "Geometry": "volume",
+    "Volume": "volume",
+}
+
+__all__ = [
+    "Cancelled",
+    "Fused",
+    "FusionMethod",
+    "Geometry",
+    "METHODS",
+    "METRICS",
+    "MedfuseError",
+    "Metric",
+    "Recipe",
+    "Registration",
+    "Scores",
+    "Study",
+    "StudyResult",
+    "Volume",
+    "Window",
+    "__version__",
+    "evaluate",
+    "fuse",
+    "read_volume",
+    "register",
+    "resample",
+    "rescale",
+    "run_study",
+    "write_result",
+    "write_volume",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

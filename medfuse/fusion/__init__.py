@@ -1,0 +1,67 @@
+"""Fusion of registered, rescaled sources.
+
+A method is a value, a frozen dataclass whose fields are its parameters, that is called on a stack
+``(n, z, y, x)`` of sources in [0, 1] and returns a :class:`Fused`.  Methods see arrays only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..progress import Progress, ignore
+from ..registry import Registry
+from .parameters import Parameter, make_method, parameters_of, presets_of
+from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
+
+__all__ = [
+    "METHODS",
+    "Fused",
+    "FusionMethod",
+    "Parameter",
+    "SliceFusion",
+    "check_sources",
+    "fuse",
+    "make_method",
+    "map_slices",
+    "parameters_of",
+    "presets_of",
+]
+
+METHODS: Registry[type[FusionMethod]] = Registry(
+    "fusion method",
+    {
+        "dip": "medfuse.fusion.dip.method:DeepImagePrior",
+        "pca": "medfuse.fusion.pca:PatchPCA",
+        "average": "medfuse.fusion.simple:Average",
+        "maximum": "medfuse.fusion.simple:Maximum",
+    },
+    group="medfuse.fusion",
+)
+"""key -> the method's class; ``make_method`` builds one with parameters."""
+
+
+def fuse(sources: np.ndarray, method: str | FusionMethod = "dip", progress: Progress = ignore) -> Fused:
+    """Fuse ``sources`` with a method, given by its registry key (default parameters) or as a value.
+
+    Parameters
+    ----------
+    sources:
+        (n, z, y, x), n ≥ 2, finite, in [0, 1]; see :func:`medfuse.rescale`.
+    method:
+        A key of :data:`METHODS`, or a configured method such as ``PatchPCA(patch=5)``.
+    progress:
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+
+    Raises
+    ------
+    ParameterError
+        If ``sources`` are not such a stack.
+    UnknownNameError
+        If no method has that key.
+    """
+    if isinstance(method, str):
+        method = METHODS[method]()
+    if not callable(method):
+        raise ParameterError(f"method {method!r}: expected a key such as 'dip', or a fusion method")
+    return method(check_sources(sources), progress)

@@ -1,0 +1,97 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ParameterError
+
+__all__ = ["Metric", "Undefined", "check_images"]
+
+_EPS = np.finfo(float).eps
+
+
+class Undefined(float):
+    """NaN that knows why: what a metric returns where its definition has no value.
+
+    >>> Undefined("the fused image is flat").reason
+    'the fused image is flat'
+    """
+
+    reason: str
+
+    def __new__(cls, reason: str) -> Undefined:
+        value = super().__new__(cls, "nan")
+        value.reason = reason
+        return value
+
+    def __reduce__(self) -> tuple[type[Undefined], tuple[str]]:
+        return Undefined, (self.reason,)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quality metric of fusion, as the literature's own code computes it.
+
+    Parameters
+    ----------
+    key:
+        What users type; the literature's short name.
+    name:
+        Full name.
+    function:
+        ``function(sources, fused) -> float`` of one slice: sources (n, y, x), fused (y, x), floats
+        in [0, 1].  Pure; where undefined it returns :class:`Undefined`.
+    higher_is_better:
+        None where neither direction is better.
+    range:
+        Smallest and largest value that can occur.
+    reference:
+        Paper with DOI, and the public code whose values it equals.
+    unit:
+        "" for a plain number, "bit", "grey value".
+    notes:
+        Known faults of the reference, kept or guarded.
+    """
+
+    key: str
+    name: str
+    function: Callable[[np.ndarray, np.ndarray], float]
+    higher_is_better: bool | None
+    range: tuple[float, float]
+    reference: str
+    unit: str = ""
+    notes: str = ""
+
+
+def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``sources`` and ``fused`` as float64, after checking shapes and range.
+
+    Raises
+    ------
+    ParameterError
+        If they are not (n, y, x) with n ≥ 2 and (y, x), or hold values that are not finite or
+        outside [0, 1].
+    """
+    sources = np.asarray(sources, dtype=float)
+    fused = np.asarray(fused, dtype=float)
+    if sources.ndim != 3 or len(sources) < 2 or fused.ndim != 2:
+        raise ParameterError(
+            f"sources of shape {sources.shape} and fused of shape {fused.shape}: "
+            "expected (n, y, x) with n of 2 or more, and (y, x)"
+        )
+    if sources.shape[1:] != fused.shape or fused.size == 0:
+        raise ParameterError(
+            f"sources are {sources.shape[1:]} and the fused image is {fused.shape}: "
+            "they must be of one size, and not empty"
+        )
+    for what, values in (("a source", sources), ("the fused image", fused)):
+        low, high = values.min(), values.max()
+        if not (low >= -_EPS and high <= 1 + _EPS):  # also catches NaN
+            raise ParameterError(
+                f"{what} ranges from {low:g} to {high:g}: metrics take [0, 1]; divide 8-bit by 255"
+            )
+    return sources, fused

@@ -1,0 +1,70 @@
+"""Names that users type, and the objects behind them, imported when first used.
+
+The built-in table holds ``"module:object"`` strings, so that listing the names of all methods
+imports none of them.  Other packages add theirs through entry points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from .errors import UnknownNameError
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A read-only mapping from a name to a lazily imported object.
+
+    Parameters
+    ----------
+    kind:
+        What the names stand for, in the singular ("method"); used in error messages.
+    table:
+        name -> ``"module:object"``.  A built-in name cannot be replaced by an entry point.
+    group:
+        The entry-point group in which other packages register theirs.
+    """
+
+    def __init__(self, kind: str, table: Mapping[str, str], group: str):
+        self._kind = kind
+        self._table = dict(table)
+        self._group = group
+        self._loaded: dict[str, T] = {}
+
+    @cached_property
+    def _plugins(self) -> dict[str, EntryPoint]:
+        found = {point.name: point for point in entry_points(group=self._group)}
+        return {name: point for name, point in found.items() if name not in self._table}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> T:
+        if name in self._table:
+            module, _, attribute = self._table[name].partition(":")
+            return getattr(import_module(module), attribute)
+        if name in self._plugins:
+            return self._plugins[name].load()
+        raise UnknownNameError(self._kind, name, self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table or name in self._plugins
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._table
+        yield from self._plugins
+
+    def __len__(self) -> int:
+        return len(self._table) + len(self._plugins)
+
+    def __repr__(self) -> str:
+        return f"<{self._kind}s: {', '.join(self)}>"
