@@ -52,12 +52,12 @@ _HOME = {
 }
 
 __all__ = [
+    "METHODS",
+    "METRICS",
     "Cancelled",
     "Fused",
     "FusionMethod",
     "Geometry",
-    "METHODS",
-    "METRICS",
     "MedfuseError",
     "Metric",
     "Recipe",
