@@ -1,0 +1,44 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Find real data by its path below the shared data folder, or skip and say what is missing.
+
+    The folder is ``$MEDFUSE_TEST_DATA``, or ``../shared/data`` beside the repository.
+    """
+    root = Path(os.environ.get("MEDFUSE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+
+    def find(relative: str) -> Path:
+        path = root / relative
+        if not path.exists():
+            pytest.skip(f"needs the real data {relative} under $MEDFUSE_TEST_DATA or ../shared/data")
+        return path
+
+    return find
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none, and what takes minutes unless asked for."""
+    long_asked = "long" in (config.option.markexpr or "")
+    for item in items:
+        if "long" in item.keywords and not long_asked:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run with -m long"))
+        if "gpu" in item.keywords and not _has_cuda():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
