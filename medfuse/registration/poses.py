@@ -1,0 +1,125 @@
+"""Poses: 4×4 matrices that map world points of the fixed volume to those of the moving one (LPS mm)."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ParameterError
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = [
+    "Pose",
+    "apply",
+    "distance",
+    "is_rigid",
+    "pose_of",
+    "rotation_about",
+    "rotation_angle",
+    "rotation_grid",
+    "to_affine",
+    "to_euler",
+]
+
+Pose = npt.NDArray[np.float64]
+
+
+def apply(pose: Pose, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """World points (…, 3) mapped by ``pose``."""
+    return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def rotation_about(
+    rotation: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
+) -> Pose:
+    """The pose that turns about ``centre`` and takes it to ``target``."""
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    pose[:3, 3] = target - rotation @ centre
+    return pose
+
+
+def rotation_grid(angles: tuple[float, ...]) -> list[npt.NDArray[np.float64]]:
+    """Every combination of turns by ``angles`` (degrees) about x, y and z, the smallest turns first."""
+    triples = sorted(product(angles, repeat=3), key=lambda triple: (np.square(triple).sum(), triple))
+    return [_turn(2, c) @ _turn(1, b) @ _turn(0, a) for a, b, c in triples]
+
+
+def _turn(axis: int, degrees: float) -> npt.NDArray[np.float64]:
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(3)
+    one, two = (axis + 1) % 3, (axis + 2) % 3
+    matrix[one, one] = matrix[two, two] = cosine
+    matrix[two, one], matrix[one, two] = sine, -sine
+    return matrix
+
+
+def rotation_angle(pose: Pose) -> float:
+    """The angle in degrees by which ``pose`` turns about its axis, 0 to 180."""
+    rotation = pose[:3, :3]
+    # Of the antisymmetric part and the trace together: the arc cosine alone loses half its digits at 0.
+    sine = np.linalg.norm(
+        [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
+    )
+    return float(np.degrees(np.arctan2(sine, np.trace(rotation) - 1)))
+
+
+def distance(one: Pose, two: Pose, points: npt.NDArray[np.float64]) -> float:
+    """Mean distance in mm between where two poses take ``points`` (n, 3)."""
+    return float(np.linalg.norm(apply(one, points) - apply(two, points), axis=1).mean())
+
+
+def is_rigid(pose: Pose, tolerance: float = 1e-5) -> bool:
+    """Whether ``pose`` only turns and shifts: its matrix is a proper rotation."""
+    rotation = pose[:3, :3]
+    return bool(np.abs(rotation @ rotation.T - np.eye(3)).max() <= tolerance and np.linalg.det(rotation) > 0)
+
+
+def pose_of(transform: SimpleITK.Transform) -> Pose:
+    """The matrix of a linear 3-D transform of any class, nested or inverted ones included.
+
+    Raises
+    ------
+    ParameterError
+        If the transform bends space, so that no matrix describes it.
+    """
+    if not transform.IsLinear():
+        raise ParameterError(
+            f"the initial transform is a {transform.GetName()}, which bends space: a search can only "
+            "start from a linear transform; use kind 'none' to apply it as it stands"
+        )
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    pose = np.eye(4)
+    pose[:3, 3] = origin
+    for axis, unit in enumerate(np.eye(3)):
+        pose[:3, axis] = np.array(transform.TransformPoint(unit.tolist())) - origin
+    return pose
+
+
+def to_affine(pose: Pose) -> SimpleITK.AffineTransform:
+    """``pose`` as an ITK transform."""
+    import SimpleITK
+
+    transform = SimpleITK.AffineTransform(3)
+    transform.SetMatrix(pose[:3, :3].ravel().tolist())
+    transform.SetTranslation(pose[:3, 3].tolist())
+    return transform
+
+
+def to_euler(pose: Pose, centre: npt.NDArray[np.float64]) -> SimpleITK.Euler3DTransform:
+    """A rigid ``pose`` as an ITK transform that turns about ``centre``."""
+    import SimpleITK
+
+    # Products of many rotations drift by rounding, and ITK wants a rotation matrix to 1e-10.
+    left, _, right = np.linalg.svd(pose[:3, :3])
+    rotation = left @ right
+    transform = SimpleITK.Euler3DTransform()
+    transform.SetCenter(centre.tolist())
+    transform.SetMatrix(rotation.ravel().tolist())
+    transform.SetTranslation((apply(pose, centre) - centre).tolist())
+    return transform
