@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..progress import Progress, ignore
 from ..registry import Registry
-from .parameters import Parameter, make_method, parameters_of, presets_of
+from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
 from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "map_slices",
     "parameters_of",
     "presets_of",
+    "values_of",
 ]
 
 METHODS: Registry[type[FusionMethod]] = Registry(

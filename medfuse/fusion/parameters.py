@@ -16,7 +16,15 @@ from ..errors import ParameterError, UnknownNameError
 if TYPE_CHECKING:
     from .types import FusionMethod
 
-__all__ = ["Parameter", "make_method", "parameter", "parameters_of", "presets_of"]
+__all__ = [
+    "Parameter",
+    "check_parameters",
+    "make_method",
+    "parameter",
+    "parameters_of",
+    "presets_of",
+    "values_of",
+]
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -61,6 +69,11 @@ def parameters_of(method: type) -> dict[str, Parameter]:
         )
         for field in dataclasses.fields(method)
     }
+
+
+def values_of(method: FusionMethod) -> dict[str, Any]:
+    """The parameters of a configured method: name -> value."""
+    return {name: getattr(method, name) for name in parameters_of(type(method))}
 
 
 def presets_of(method: type) -> Mapping[str, Mapping[str, Any]]:
@@ -109,7 +122,8 @@ def make_method(
     values:
         name -> value; text is converted to the kind of the field.  They win over the preset.
     preset:
-        One of ``presets_of(method)``, or None for the defaults of the fields.
+        One of ``presets_of(method)``; "auto" for the one that suits the device, where the method has an
+        opinion (``auto_preset``), else the defaults; None for the defaults of the fields.
 
     Raises
     ------
@@ -122,12 +136,19 @@ def make_method(
     for name in values:
         if name not in known:
             raise UnknownNameError("parameter", name, known)
+    chosen = {name: _convert(known[name], value) for name, value in values.items()}
+    return method(**{**_preset_values(method, preset, chosen.get("device", "auto")), **chosen})
+
+
+def _preset_values(method: type, preset: str | None, device: str) -> Mapping[str, Any]:
     presets = presets_of(method)
-    if preset is not None and preset not in presets:
-        raise UnknownNameError("preset", preset, presets or ("none, this method has no presets",))
-    chosen = dict(presets[preset]) if preset else {}
-    chosen.update({name: _convert(known[name], value) for name, value in values.items()})
-    return method(**chosen)
+    if preset == "auto":
+        preset = method.auto_preset(device) if hasattr(method, "auto_preset") else None
+    if preset is None:
+        return {}
+    if preset not in presets:
+        raise UnknownNameError("preset", preset, ("auto", *presets))
+    return presets[preset]
 
 
 def _convert(one: Parameter, value: Any) -> Any:

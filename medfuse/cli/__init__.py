@@ -1,0 +1,59 @@
+"""The command line: ``medfuse fuse``, ``demo``, ``methods``, ``metrics``, ``info``.
+
+Exit codes: 0 done, 2 bad input or usage, 130 cancelled.  Errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import Cancelled, MedfuseError
+from . import demo, fuse, listing, score
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="medfuse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Medical image fusion in correct geometry. For research use; not a medical device.",
+)
+app.command("fuse")(fuse.fuse)
+app.command("demo")(demo.demo)
+app.command("methods")(listing.methods)
+app.command("metrics")(score.metrics)
+app.command("info")(listing.info)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medfuse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except MedfuseError as error:
+        typer.echo(f"medfuse: error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except Cancelled:
+        typer.echo("medfuse: cancelled; nothing was written", err=True)
+        sys.exit(130)

@@ -1,0 +1,38 @@
+"""``medfuse demo``: the whole pipeline on a generated head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..recipe import Recipe, Study
+from .fuse import run
+from .reporting import ProgressStyle
+
+__all__ = ["demo"]
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the volumes and the result.")
+    ] = Path("medfuse_demo"),
+    method: Annotated[str, typer.Option(help="Fusion method.")] = "dip",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    progress: Annotated[ProgressStyle, typer.Option(help="What to show on stderr.")] = ProgressStyle.bar,
+) -> None:
+    """Make a CT and an MR of a generated head, register and fuse them, and show where the report is."""
+    from ..io import write_volume
+    from ..phantom import sample_study
+
+    recipe = Recipe(method=method, device=device)
+    recipe.build_method()
+    output.mkdir(parents=True, exist_ok=True)
+    sample = sample_study()
+    paths = {name: output / f"head_{name}.nii.gz" for name in ("ct", "t1")}
+    for name, path in paths.items():
+        write_volume(sample[name], path, overwrite=True)
+    study = Study(paths["ct"], (paths["t1"],), modalities=("CT", "MR"))
+    report = run(study, recipe, output / "result", overwrite=True, style=progress)
+    typer.echo(f"The report: {report.absolute()}")

@@ -1,0 +1,151 @@
+"""``medfuse fuse``: one study from files to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ParameterError
+from ..progress import subrange
+from ..recipe import Recipe, Study
+from .reporting import ProgressStyle, reporter
+
+__all__ = ["fuse", "run"]
+
+
+def fuse(
+    volumes: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FIXED MOVING...",
+            help="Volumes: NIfTI, NRRD or MHA files, or folders with a DICOM series. "
+            "The result lies on the grid of the first.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
+    method: Annotated[
+        str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: dip]")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset of the method; auto suits the device. [default: auto]")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Parameter of the method; repeatable."),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[TARGET=]SPEC",
+            help="Values shown as 0 to 1; repeatable. SPEC: auto, a CT window by name (bone, brain, ...), "
+            "LEVEL/WIDTH, or LOW%-HIGH% of the foreground. TARGET: a modality (MR=1%-99%) or the number "
+            "of a volume (1 is the fixed one); without it, CT.",
+        ),
+    ] = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CT|MR|US|PT|NM|OT",
+            help="Modality of each volume in order, where the file does not say; repeatable.",
+        ),
+    ] = None,
+    no_registration: Annotated[
+        bool, typer.Option("--no-registration", help="The volumes are aligned already.")
+    ] = False,
+    initial_transform: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="ITK transform (fixed to moving points, LPS) of each moving volume in order, to start from; "
+            "with --no-registration used as it stands.",
+        ),
+    ] = None,
+    accept_registration: Annotated[
+        bool, typer.Option("--accept-registration", help="Go on even if the registration is judged failed.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers. [default: 1]")] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Recipe (TOML) to start from, as a result's recipe.toml."),
+    ] = None,
+    keep_identifiers: Annotated[
+        bool,
+        typer.Option("--keep-identifiers", help="Let paths and identity into the report and the provenance."),
+    ] = False,
+    progress: Annotated[ProgressStyle, typer.Option(help="What to show on stderr.")] = ProgressStyle.bar,
+    cancel_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Stop when this file appears.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
+) -> None:
+    """Register volumes of one patient, fuse them, and write a folder with a report."""
+    fixed, *moving = volumes
+    study = Study(
+        fixed,
+        tuple(moving),
+        tuple(name.upper() for name in modality or ()),
+        tuple(initial_transform or ()),
+    )
+    given = {
+        "method": method,
+        "preset": preset,
+        "parameters": _parameters(parameter or []),
+        "windows": tuple(window or ()),
+        "registration": "none" if no_registration else None,
+        "accept_registration": accept_registration,
+        "device": device,
+        "seed": seed,
+        "keep_identifiers": keep_identifiers,
+    }
+    report = run(study, _recipe(recipe, given), output, overwrite, progress, cancel_file)
+    typer.echo(report)
+
+
+def run(
+    study: Study,
+    recipe: Recipe,
+    output: Path,
+    overwrite: bool,
+    style: ProgressStyle,
+    cancel_file: Path | None = None,
+) -> Path:
+    """Run one study, write its folder, say what was assumed, and return the path of the report."""
+    from ..pipeline import run_study
+    from ..report import check_output, write_result
+
+    check_output(output, overwrite)
+    with reporter(style, cancel_file) as progress:
+        result = run_study(study, recipe, subrange(progress, 0.0, 0.97))
+        progress(0.97, "writing")
+        report = write_result(result, output, overwrite)
+        progress(1.0, "done")
+    for label, registration in zip(result.labels[1:], result.registrations, strict=True):
+        typer.echo(f"registration of {label}: {registration.verdict}", err=True)
+    for note in result.notes:
+        typer.echo(f"note: {note}", err=True)
+    return report
+
+
+def _recipe(path: Path | None, given: dict[str, Any]) -> Recipe:
+    """The recipe file, with what was said on the command line on top of it."""
+    values = (Recipe.read(path) if path else Recipe()).to_mapping()
+    parameters = {**values["parameters"], **given["parameters"]}
+    said = {name: value for name, value in given.items() if value}
+    if "method" in said and said["method"] != values["method"]:
+        parameters = given["parameters"]  # those of the file belong to another method
+    return Recipe.from_mapping({**values, **said, "parameters": parameters})
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    parameters = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"-p {pair}: expected KEY=VALUE, such as -p steps=500")
+        parameters[name.strip()] = value.strip()
+    return parameters

@@ -1,0 +1,42 @@
+"""The closed-form minimiser of the deep-image-prior method's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..progress import Progress, ignore
+from .gains import PATCH, closed_form, patch_gains
+from .parameters import check_parameters, parameter
+from .types import Fused, SliceFusion, Stack, map_slices
+
+__all__ = ["PatchPCA", "gain_shares"]
+
+
+@dataclass(frozen=True)
+class PatchPCA:
+    """T = Σ β_i X_i / Σ β_i² with gains β by patch PCA: what `dip` fits, at once and exactly.
+
+    The loss of `dip` is a weighted distance to T plus a constant, so T is its minimiser: on clean
+    sources `dip` can only approach it, on noisy ones `dip` adds a prior that T lacks.  T exceeds 1 where
+    several sources are bright, and is clipped to [0, 1] here as the sigmoid does there.
+
+    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`.
+    """
+
+    patch: int = parameter(PATCH, "side of the square patches that estimate the gains, in pixels", minimum=1)
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
+        """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
+        return map_slices(self._fuse_slice, sources, progress)
+
+    def _fuse_slice(self, sources: Stack) -> SliceFusion:
+        gains = patch_gains(sources, self.patch)
+        return SliceFusion(closed_form(sources, gains).clip(0, 1), gain_shares(gains))
+
+
+def gain_shares(gains: Stack) -> dict[str, Stack]:
+    """``weight_i``: the share β_i² of each source (Σ β_i² = 1), as maps (y, x) that add to 1."""
+    return {f"weight_{i}": gain**2 for i, gain in enumerate(gains)}

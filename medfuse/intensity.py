@@ -1,0 +1,226 @@
+"""From a scanner's values to [0, 1]: CT windows, percentiles within the foreground, quantisation.
+
+Defaults by modality, and why:
+
+CT  the window "bone" (level 400, width 1000 HU): what CT adds to MR or ultrasound is bone and
+    calcification, which a brain window shows as one white area.
+US  percentiles 0.5–99.5 of the voxels brighter than the image's floor: the floor is what lies
+    outside the fan, and dark echoes above it are signal.
+all other modalities have no scale of their own: percentiles 0.5–99.5 of the foreground, the voxels above half
+    of Otsu's threshold.  Half, because Otsu's threshold parts bright tissue from dark, and dark tissue
+    (fluid on T1) must stay visible; air and its noise lie below.
+
+Padding is left out of every statistic, and becomes 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ParameterError, UnknownNameError
+from .volume import MODALITIES, Volume
+
+__all__ = ["CT_WINDOWS", "Window", "choose_window", "luma", "quantize", "rescale", "window_specs"]
+
+CT_WINDOWS: dict[str, tuple[float, float]] = {
+    "abdomen": (40, 350),
+    "air": (-426, 1000),
+    "bone": (400, 1000),
+    "brain": (50, 100),
+    "liver": (60, 160),
+    "lung": (-500, 1400),
+    "mediastinum": (50, 350),
+    "soft-tissue": (50, 400),
+    "spine": (50, 250),
+    "stroke": (40, 40),
+    "subdural": (75, 215),
+    "temporal-bone": (600, 2800),
+}
+"""Name -> (level, width) in HU; where 3D Slicer has a preset of that name, its values."""
+
+_PERCENTILES = (0.5, 99.5)
+_HISTOGRAM_BINS = 256
+_NUMBER = r"([-+]?\d+(?:\.\d+)?)"
+
+
+class Window(NamedTuple):
+    """The interval of values that is mapped to [0, 1], and where it came from."""
+
+    lower: float
+    upper: float
+    source: str
+
+    def describe(self) -> str:
+        """One line for the report: ``-100 to 900 (window bone: level 400, width 1000 HU)``."""
+        return f"{self.lower:g} to {self.upper:g} ({self.source})"
+
+
+def choose_window(volume: Volume, spec: str = "auto") -> Window:
+    """The window of a volume by a specification.
+
+    Parameters
+    ----------
+    volume:
+        Colour volumes are measured by their luma.
+    spec:
+        "auto" (see above), a name of :data:`CT_WINDOWS`, ``LEVEL/WIDTH`` in the volume's units
+        ("40/80"), or percentiles of the foreground ("1%-99%").
+
+    Raises
+    ------
+    UnknownNameError
+        If it is none of these.
+    ParameterError
+        If the width is not positive, the percentiles are not in order, a named CT window is asked for
+        a volume that is not CT, or no voxel was measured.
+    """
+    level_width = re.fullmatch(rf"{_NUMBER}/{_NUMBER}", spec)
+    percentiles = re.fullmatch(rf"{_NUMBER}%-{_NUMBER}%", spec)
+    if level_width:
+        return _by_level(*map(float, level_width.groups()), "chosen")
+    if percentiles:
+        return _by_percentiles(volume, *map(float, percentiles.groups()))
+    if spec == "auto":
+        return _by_name("bone") if volume.modality == "CT" else _by_percentiles(volume, *_PERCENTILES)
+    if spec not in CT_WINDOWS:
+        raise UnknownNameError("window", spec, ("auto", *CT_WINDOWS, "LEVEL/WIDTH", "LOW%-HIGH%"))
+    if volume.modality != "CT":
+        raise ParameterError(
+            f"window {spec!r} is in HU and the volume's modality is {volume.modality}: "
+            "use LEVEL/WIDTH or LOW%-HIGH%, or say that the volume is CT (--modality)"
+        )
+    return _by_name(spec)
+
+
+def rescale(volume: Volume, window: Window | str = "auto") -> Volume:
+    """Map a volume's values linearly to [0, 1], clipped; padding becomes 0, colour becomes luma.
+
+    Parameters
+    ----------
+    volume:
+        In the units of its file.
+    window:
+        A :class:`Window`, or a specification for :func:`choose_window`.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+        As :func:`choose_window`.
+    """
+    if isinstance(window, str):
+        window = choose_window(volume, window)
+    grey = luma(volume)
+    array = np.clip((grey.array - window.lower) / (window.upper - window.lower), 0, 1)
+    return grey.with_array(array if grey.valid is None else np.where(grey.valid, array, 0))
+
+
+def luma(volume: Volume) -> Volume:
+    """The brightness 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) of a colour volume; others as they are."""
+    if not volume.is_colour:
+        return volume
+    return volume.with_array(volume.array @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+
+
+def quantize(image: np.ndarray) -> npt.NDArray[np.uint8]:
+    """[0, 1] to 256 grey levels, rounded to the nearest; exact for 8-bit values divided by 255."""
+    return np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def window_specs(windows: Sequence[str], modalities: Sequence[str]) -> list[str]:
+    """One specification for each volume, from what the user wrote.
+
+    Parameters
+    ----------
+    windows:
+        ``TARGET=SPEC``, where TARGET is a modality ("CT", "MR", …) or the number of a volume (1 is the fixed
+        one), or a bare ``SPEC``, which means ``CT=SPEC``.  A number wins over a modality.
+    modalities:
+        Of the volumes in order.
+
+    Raises
+    ------
+    ParameterError
+        If a target matches no volume.
+    """
+    by_target = dict(_parse(window) for window in windows)
+    numbers = [str(i + 1) for i in range(len(modalities))]
+    for target in by_target:
+        if target not in numbers and target not in modalities:
+            volumes = ", ".join(f"{i} {m}" for i, m in zip(numbers, modalities, strict=True))
+            raise ParameterError(
+                f"window for {target}, but the volumes are {volumes}: "
+                "name one by its number, or set the modalities (--modality)"
+            )
+    return [
+        by_target.get(number, by_target.get(modality, "auto"))
+        for number, modality in zip(numbers, modalities, strict=True)
+    ]
+
+
+def _parse(window: str) -> tuple[str, str]:
+    target, equals, spec = window.partition("=")
+    if not equals:
+        return "CT", window
+    if target.upper() not in MODALITIES and not target.isdigit():
+        raise ParameterError(
+            f"window {window!r}: before '=' stands a modality ({', '.join(MODALITIES)}) or a number"
+        )
+    return target.upper(), spec
+
+
+def _by_name(name: str) -> Window:
+    return _by_level(*CT_WINDOWS[name], f"window {name}")
+
+
+def _by_level(level: float, width: float, source: str) -> Window:
+    if width <= 0:
+        raise ParameterError(f"window width {width:g}: expected a positive number")
+    lower, upper = level - width / 2, level + width / 2
+    return Window(lower, upper, f"{source}: level {level:g}, width {width:g}")
+
+
+def _by_percentiles(volume: Volume, low: float, high: float) -> Window:
+    if not 0 <= low < high <= 100:
+        raise ParameterError(f"percentiles {low:g}%-{high:g}%: expected 0 ≤ low < high ≤ 100")
+    values = luma(volume).measured()
+    if values.size == 0:
+        raise ParameterError("no voxel of the volume was measured: it is all padding")
+    foreground = values[values > _foreground_threshold(values, volume.modality)]
+    if foreground.size == 0:  # a constant volume is all foreground
+        foreground = values
+    lower, upper = (float(v) for v in np.percentile(foreground, (low, high)))
+    if upper <= lower:  # a constant foreground, such as a mask: keep it bright on a dark ground
+        lower = min(float(values.min()), upper - 1)
+    return Window(lower, upper, f"percentiles {low:g}–{high:g} of the foreground")
+
+
+def _foreground_threshold(values: npt.NDArray[np.float32], modality: str) -> float:
+    floor = float(values.min())
+    if modality == "US":
+        return floor
+    return floor + (otsu_threshold(values) - floor) / 2
+
+
+def otsu_threshold(values: np.ndarray) -> float:
+    """The threshold that parts ``values`` into the two classes with the largest variance between them.
+
+    On a histogram of 256 bins up to the 99.5th percentile, so that a few bright voxels do not stretch it.
+
+    Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9
+    (1979), doi:10.1109/TSMC.1979.4310076.
+    """
+    top = float(np.percentile(values, 99.5))
+    counts, edges = np.histogram(np.minimum(values, top), _HISTOGRAM_BINS)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1]
+    above = counts.sum() - below
+    sum_below = np.cumsum(counts * centres)[:-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_gap = sum_below / below - ((counts * centres).sum() - sum_below) / above
+        between = np.nan_to_num(below * above * mean_gap**2)
+    return float(edges[1:-1][between.argmax()])

@@ -1,0 +1,202 @@
+"""One patient's story: read, register, resample, rescale, fuse, score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import RegistrationError
+from .fusion import METHODS, Fused, FusionMethod, check_sources
+from .intensity import Window, choose_window, rescale, window_specs
+from .io import read_transform, read_volume, sha256_of
+from .metrics import Scores, evaluate
+from .progress import Progress, ignore, subrange
+from .recipe import Recipe, Study
+from .registration import Registration, register
+from .resampling import resample
+from .volume import Volume
+
+__all__ = ["BASELINES", "StudyResult", "run_study"]
+
+BASELINES = ("average", "maximum", "pca")
+"""Methods whose scores stand beside the chosen one's, so that a reader sees what it adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """All that came out of one study, in memory; :func:`medfuse.write_result` makes a folder of it.
+
+    Parameters
+    ----------
+    study, recipe:
+        What was asked for.
+    method:
+        The configured method, after presets.
+    volumes:
+        The fixed volume and the registered moving ones on its grid, in their own units.
+    windows:
+        How each was mapped to [0, 1].
+    registrations:
+        One for each moving volume.
+    sources:
+        float32 (n, z, y, x) in [0, 1]: what the method saw.
+    fused:
+        The method's result.
+    baselines:
+        Key -> result of the other methods shown for comparison.
+    scores:
+        Key -> scores of the chosen method (first) and of the baselines.
+    hashes:
+        sha256 of each input, the fixed one first.
+    timings:
+        Seconds of each stage.
+    notes:
+        What had to be assumed or repaired.
+    """
+
+    study: Study
+    recipe: Recipe
+    method: FusionMethod
+    volumes: tuple[Volume, ...]
+    windows: tuple[Window, ...]
+    registrations: tuple[Registration, ...]
+    sources: np.ndarray
+    fused: Fused
+    baselines: Mapping[str, np.ndarray]
+    scores: Mapping[str, Scores]
+    hashes: tuple[str, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What to call each volume: ``fixed CT``, ``moving MR``, ``moving 2 US``."""
+        several = len(self.volumes) > 2
+        moving = (
+            f"moving {i} {volume.modality}" if several else f"moving {volume.modality}"
+            for i, volume in enumerate(self.volumes[1:], start=1)
+        )
+        return (f"fixed {self.volumes[0].modality}", *moving)
+
+    @property
+    def fused_volume(self) -> Volume:
+        """The fused volume in [0, 1] on the fixed volume's grid."""
+        return Volume(self.fused.array, self.volumes[0].geometry, "OT")
+
+
+def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = ignore) -> StudyResult:
+    """Read, register, fuse and score one study.  Nothing is written.
+
+    Parameters
+    ----------
+    study:
+        The files.
+    recipe:
+        What to do; None for the defaults.
+    progress:
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+
+    Raises
+    ------
+    MedfuseError
+        One of its subclasses, with what to do about it.
+    """
+    recipe = recipe or Recipe()
+    method = recipe.build_method()  # first, so that a typing error costs no reading
+    clock = _Clock()
+    with clock("read"):
+        volumes = _read(study, subrange(progress, 0.0, 0.05))
+        hashes = tuple(sha256_of(path) for path in study.paths)
+        specs = window_specs(recipe.windows, [volume.modality for volume in volumes])
+        windows = tuple(choose_window(*pair) for pair in zip(volumes, specs, strict=True))
+    with clock("register"):
+        registrations = _register(volumes, study, recipe, subrange(progress, 0.05, 0.25))
+    with clock("resample"):
+        volumes = _onto_fixed(volumes, registrations)
+        sources = np.stack([rescale(*pair).array for pair in zip(volumes, windows, strict=True)])
+    with clock("fuse"):
+        fused = method(check_sources(sources), subrange(progress, 0.25, 0.9))
+        baselines = {key: METHODS[key]()(sources).array for key in BASELINES if key != recipe.method}
+    with clock("score"):
+        results = {recipe.method: fused.array, **baselines}
+        scores = _score(sources, results, subrange(progress, 0.9, 1.0))
+    notes = [
+        f"{label}: {note}"
+        for label, volume in zip(_order(len(volumes)), volumes, strict=True)
+        for note in volume.notes
+    ]
+    return StudyResult(
+        study, recipe, method, volumes, windows, registrations, sources, fused, baselines, scores,
+        hashes, clock.seconds, tuple(notes),
+    )  # fmt: skip
+
+
+def _read(study: Study, progress: Progress) -> tuple[Volume, ...]:
+    modalities = study.modalities or ("",) * len(study.paths)
+    volumes = []
+    for i, (path, modality) in enumerate(zip(study.paths, modalities, strict=True)):
+        progress(i / len(study.paths), f"reading the {_order(len(study.paths))[i]} volume")
+        volumes.append(read_volume(path, modality=modality or None))
+    return tuple(volumes)
+
+
+def _register(
+    volumes: tuple[Volume, ...], study: Study, recipe: Recipe, progress: Progress
+) -> tuple[Registration, ...]:
+    fixed, *moving = volumes
+    starts = study.initial_transforms or (None,) * len(moving)
+    registrations = []
+    for i, (volume, start) in enumerate(zip(moving, starts, strict=True)):
+        registration = register(
+            fixed,
+            volume,
+            kind=recipe.registration,
+            initial_transform=read_transform(start) if start else None,
+            seed=recipe.seed,
+            progress=subrange(progress, i / len(moving), (i + 1) / len(moving)),
+        )
+        if registration.verdict == "failed" and not recipe.accept_registration:
+            raise RegistrationError(
+                f"registration of the {_order(len(volumes))[i + 1]} volume failed: "
+                f"{'; '.join(registration.reasons)}. Give --initial-transform, or look at it and go on "
+                "with --accept-registration"
+            )
+        registrations.append(registration)
+    return tuple(registrations)
+
+
+def _onto_fixed(volumes: tuple[Volume, ...], registrations: tuple[Registration, ...]) -> tuple[Volume, ...]:
+    fixed, *moving = volumes
+    moved = (
+        resample(volume, fixed, registration.transform)
+        for volume, registration in zip(moving, registrations, strict=True)
+    )
+    return (fixed, *moved)
+
+
+def _score(sources: np.ndarray, results: Mapping[str, np.ndarray], progress: Progress) -> dict[str, Scores]:
+    return {
+        key: evaluate(sources, array, progress=subrange(progress, i / len(results), (i + 1) / len(results)))
+        for i, (key, array) in enumerate(results.items())
+    }
+
+
+def _order(n: int) -> tuple[str, ...]:
+    return ("fixed", "moving") if n == 2 else ("fixed", *(f"moving {i}" for i in range(1, n)))
+
+
+class _Clock:
+    """Seconds spent in named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)

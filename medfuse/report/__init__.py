@@ -1,0 +1,76 @@
+"""The folder that a study leaves behind: volumes, transforms, scores, provenance, and a page to read.
+
+::
+
+    fused.nii.gz         the fused volume, float32 in [0, 1], on the fixed volume's grid
+    registered/          fixed and moving volumes on that grid, in their own units, for measuring
+    transforms/          ITK transforms (fixed to moving points, LPS) that SimpleITK and 3D Slicer read
+    maps/                what the method tells about itself: gain shares, uncertainty
+    metrics.csv          scores of the method and the baselines, per slice and whole
+    recipe.toml          what was done, ready to be used again
+    provenance.json      recipe, versions, device, seeds, sha256 of the inputs, timings, warnings
+    report.html          self-contained page
+
+The folder appears whole or not at all: it is written under a temporary name beside its place and
+renamed at the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..io import write_transform, write_volume
+from ..pipeline import StudyResult
+from ..volume import Volume
+from .folder import check_output, staged
+from .html import render
+from .provenance import provenance, write_json
+from .tables import write_metrics
+
+__all__ = ["check_output", "write_result"]
+
+
+def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> Path:
+    """Write the folder of one study and return the path of its report.
+
+    Parameters
+    ----------
+    result:
+        From :func:`medfuse.run_study`.
+    folder:
+        Does not exist yet, or is empty; its parent exists.
+    overwrite:
+        Replace an earlier result.  A folder that holds anything else is never touched.
+
+    Raises
+    ------
+    WriteError
+        If the folder is in use or cannot be written.
+    """
+    folder = Path(folder)
+    with staged(folder, overwrite) as stage:
+        _write_volumes(result, stage)
+        write_metrics(result, stage / "metrics.csv")
+        result.recipe.write(stage / "recipe.toml")
+        facts = provenance(result)
+        write_json(facts, stage / "provenance.json")
+        (stage / "report.html").write_text(render(result, facts), encoding="utf-8")
+    return folder / "report.html"
+
+
+def _write_volumes(result: StudyResult, stage: Path) -> None:
+    for name in ("registered", "transforms", "maps"):
+        (stage / name).mkdir()
+    names = volume_names(len(result.volumes))
+    write_volume(result.fused_volume, stage / "fused.nii.gz")
+    for name, volume in zip(names, result.volumes, strict=True):
+        write_volume(volume, stage / "registered" / f"{name}.nii.gz")
+    for name, registration in zip(names[1:], result.registrations, strict=True):
+        write_transform(registration.transform, stage / "transforms" / f"{name}.tfm")
+    for name, array in result.fused.maps.items():
+        write_volume(Volume(array, result.fused_volume.geometry), stage / "maps" / f"{name}.nii.gz")
+
+
+def volume_names(n: int) -> tuple[str, ...]:
+    """File names of n volumes: ``fixed``, ``moving_1``, ``moving_2``, …"""
+    return ("fixed", *(f"moving_{i}" for i in range(1, n)))

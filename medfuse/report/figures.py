@@ -1,0 +1,71 @@
+"""Pictures of the report, as PNG files inside the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .planes import Plane
+
+__all__ = ["along_slices", "checkerboard", "overlay", "panel"]
+
+_HEIGHT_INCHES = 2.6
+_DPI = 110
+_TILES = 8
+
+
+def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
+    """One plane in [0, ``top`` ] with the patient's directions at its edges, as a data URI."""
+    height, width = picture.image.shape[:2]
+    ratio = (width * picture.column_mm) / (height * picture.row_mm)
+    figure = Figure(figsize=(_HEIGHT_INCHES * min(max(ratio, 0.2), 5), _HEIGHT_INCHES), facecolor="black")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.imshow(
+        picture.image,
+        cmap=colours,
+        vmin=0,
+        vmax=top,
+        aspect=picture.row_mm / picture.column_mm,
+        interpolation="bilinear",
+    )
+    style = {"color": "#ffd75e", "fontsize": 8, "transform": axes.transAxes}
+    axes.text(0.015, 0.5, picture.left, va="center", ha="left", **style)
+    axes.text(0.5, 0.985, picture.top, va="top", ha="center", **style)
+    return _data_uri(figure)
+
+
+def checkerboard(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Tiles of two images (rows, columns) in turn: edges that run on across tiles are aligned."""
+    side = max(1, max(a.shape) // _TILES)
+    rows, columns = np.indices(a.shape) // side
+    return np.where((rows + columns) % 2 == 0, a, b)
+
+
+def overlay(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a`` in green, ``b`` in magenta (rows, columns, 3): what both show alike is grey."""
+    return np.stack([b, a, b], axis=-1).clip(0, 1)
+
+
+def along_slices(values: Mapping[str, Sequence[float]], label: str) -> str:
+    """One metric along the slices for several methods, the first one drawn strongest, as a data URI."""
+    figure = Figure(figsize=(4.2, 2.1), layout="constrained")
+    axes = figure.add_subplot()
+    for i, (method, series) in enumerate(values.items()):
+        axes.plot(series, label=method, linewidth=2.2 if i == 0 else 1, color=f"C{i}", zorder=10 - i)
+    axes.set_xlabel("slice", fontsize=8)
+    axes.set_ylabel(label, fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False)
+    return _data_uri(figure)
+
+
+def _data_uri(figure: Figure) -> str:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,136 @@
+"""The page that tells a reader what was done, whether to trust it, and how it compares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ..fusion import parameters_of
+from ..metrics import METRICS
+from ..pipeline import StudyResult
+from .figures import along_slices, checkerboard, overlay, panel
+from .planes import PLANES, central_voxel, plane
+
+__all__ = ["render"]
+
+_COMPLETELY_UNCERTAIN = 0.1  # standard deviation in grey values of [0, 1] that is drawn brightest
+
+
+def render(result: StudyResult, facts: dict[str, Any]) -> str:
+    """The report of one study as a self-contained HTML page.
+
+    Parameters
+    ----------
+    result:
+        From :func:`medfuse.run_study`.
+    facts:
+        Its provenance.
+    """
+    environment = Environment(
+        loader=PackageLoader("medfuse.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    voxel = central_voxel(result.sources)
+    return environment.get_template("report.html").render(
+        facts=facts,
+        title=f"{result.recipe.method}: {' + '.join(result.labels)}",
+        grid=result.volumes[0].geometry.describe(),
+        pictures=_pictures(result, voxel),
+        comparison=_comparison(result, voxel),
+        maps=_maps(result, voxel),
+        registrations=list(zip(result.labels[1:], facts["registrations"], strict=True)),
+        columns=[METRICS[key] for key in result.scores[result.recipe.method].per_slice],
+        scores=_score_rows(result),
+        plots=_plots(result),
+        parameters=_parameters(result),
+    )
+
+
+def _pictures(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each plane: caption and picture of sources, fused, overlay and checkerboard."""
+    geometry = result.volumes[0].geometry
+    rows = []
+    for name in PLANES:
+        first, *others = (plane(source, geometry, name, voxel) for source in result.sources)
+        fused = plane(result.fused.array, geometry, name, voxel)
+        row = [
+            *zip(result.labels, map(panel, (first, *others)), strict=True),
+            (f"fused ({result.recipe.method})", panel(fused)),
+        ]
+        for label, other in zip(result.labels[1:], others, strict=True):
+            row.append(
+                (
+                    f"fixed green, {label} magenta",
+                    panel(first._replace(image=overlay(first.image, other.image))),
+                )
+            )
+            row.append(
+                (
+                    f"checkerboard fixed / {label}",
+                    panel(first._replace(image=checkerboard(first.image, other.image))),
+                )
+            )
+        rows.append((name, row))
+    return rows
+
+
+def _comparison(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:
+    geometry = result.volumes[0].geometry
+    images = {result.recipe.method: result.fused.array, **result.baselines}
+    return [(key, panel(plane(array, geometry, "axial", voxel))) for key, array in images.items()]
+
+
+def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:
+    geometry = result.volumes[0].geometry
+    pictures = []
+    for name, array in result.fused.maps.items():
+        top = _COMPLETELY_UNCERTAIN if name == "uncertainty" else 1.0
+        caption = f"{name} (0 to {top:g})"
+        if name.startswith("weight_"):
+            caption = f"share of {result.labels[int(name.removeprefix('weight_'))]} (0 to 1)"
+        pictures.append((caption, panel(plane(array, geometry, "axial", voxel), "viridis", top)))
+    return pictures
+
+
+def _score_rows(result: StudyResult) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """For each method: mean ± deviation over slices, and whether it is the best of its column."""
+    wholes = {key: scores.whole for key, scores in result.scores.items()}
+    rows = []
+    for method, scores in result.scores.items():
+        cells = []
+        for key, value in scores.whole.items():
+            if np.isnan(value):
+                reason = next(iter(scores.reasons[key].values()), "no slice with content")
+                cells.append((f"n/a ({reason})", False))
+            else:
+                best = _best(key, [whole[key] for whole in wholes.values()])
+                cells.append((f"{value:.4f} ± {scores.spread[key]:.4f}", value == best))
+        rows.append((method, cells))
+    return rows
+
+
+def _best(key: str, values: list[float]) -> float | None:
+    higher = METRICS[key].higher_is_better
+    if higher is None or np.isnan(values).all():
+        return None
+    return float(np.nanmax(values) if higher else np.nanmin(values))
+
+
+def _plots(result: StudyResult) -> list[tuple[str, str]]:
+    if len(result.fused.array) < 2:
+        return []
+    keys = result.scores[result.recipe.method].per_slice
+    return [
+        (key, along_slices({m: scores.per_slice[key] for m, scores in result.scores.items()}, key))
+        for key in keys
+    ]
+
+
+def _parameters(result: StudyResult) -> list[tuple[str, Any, str]]:
+    known = parameters_of(type(result.method))
+    return [(name, getattr(result.method, name), one.doc) for name, one in known.items()]

@@ -1,0 +1,93 @@
+"""What was done, with what, to what: enough to repeat it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..fusion import values_of
+from ..pipeline import StudyResult
+from ..registration import Registration
+
+__all__ = ["provenance", "write_json"]
+
+_PACKAGES = ("numpy", "scipy", "SimpleITK", "nibabel", "pydicom", "torch")
+
+
+def provenance(result: StudyResult) -> dict[str, Any]:
+    """Everything about a study but its pixels, as plain values for JSON.
+
+    Paths, which often hold a patient's name, are in it only if the recipe keeps identifiers; the
+    sha256 of each input tells which file it was.
+    """
+    return {
+        "medfuse": __version__,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "note": "For research use; not a medical device.",
+        "recipe": result.recipe.to_mapping(),
+        "method": {"key": result.recipe.method, "parameters": values_of(result.method)},
+        "inputs": _inputs(result),
+        "registrations": [_registration(one) for one in result.registrations],
+        "result": _plain(result.fused.info),
+        "scores": {key: _plain(scores.whole) for key, scores in result.scores.items()},
+        "warnings": list(result.notes),
+        "seconds": dict(result.timings),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _inputs(result: StudyResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "role": label,
+            "sha256": digest,
+            "modality": volume.modality,
+            "window": window.describe(),
+            **({"path": str(path)} if result.recipe.keep_identifiers else {}),
+        }
+        for label, digest, volume, window, path in zip(
+            result.labels, result.hashes, result.volumes, result.windows, result.study.paths, strict=True
+        )
+    ]
+
+
+def _registration(one: Registration) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "verdict": one.verdict,
+        "reasons": list(one.reasons),
+        "figures": _plain(dict(one.figures)),
+        "seed": one.seed,
+        "threads": one.threads,
+        "transform": one.transform.GetName(),
+        "transform_parameters": list(one.transform.GetParameters()),
+        "transform_fixed_parameters": list(one.transform.GetFixedParameters()),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in the words of JSON, which has neither numpy's numbers nor NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def write_json(facts: dict[str, Any], path: Path) -> None:
+    """Write plain values to a JSON file."""
+    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
