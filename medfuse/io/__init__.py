@@ -1,0 +1,24 @@
+"""Reading and writing: every volume is read right, right with a note, or refused with a remedy.
+
+Importing this loads none of pydicom, nibabel and SimpleITK; each is imported by the first file
+that needs it.
+"""
+
+from __future__ import annotations
+
+from .catalogue import Description, describe
+from .formats import read_volume, write_volume
+from .hashes import sha256_of
+from .images import read_image
+from .transforms import read_transform, write_transform
+
+__all__ = [
+    "Description",
+    "describe",
+    "read_image",
+    "read_transform",
+    "read_volume",
+    "sha256_of",
+    "write_transform",
+    "write_volume",
+]

@@ -1,0 +1,18 @@
+"""DICOM series by pydicom.
+
+Why not ITK's series reader: it is silently wrong on tilted, mixed, gapped, repeated and enhanced
+series (it takes the first slices' distance for all, and one slope for all).  Here the headers are
+read first, a series is exact, exact with a note, or refused with the fault's name, and only then
+are pixels touched.
+
+``headers`` reads one file's attributes as plain values, ``discovery`` groups files into series,
+``planes`` takes each slice's plane, ``stack`` makes a grid of the planes, ``pixels`` decodes one
+slice, ``reader`` puts them together.
+"""
+
+from __future__ import annotations
+
+from .headers import looks_like_dicom
+from .reader import inspect, read
+
+__all__ = ["inspect", "looks_like_dicom", "read"]

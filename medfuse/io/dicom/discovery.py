@@ -1,0 +1,255 @@
+"""Which series a folder holds, and which of them can be a volume."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from ...errors import ReadError, SeriesError
+from ..files import files_below, one_line
+from .headers import Header, is_uid, looks_like_dicom, read_header
+
+__all__ = ["Found", "Series", "checked", "choose", "find_series"]
+
+_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_IMAGE_OF = {  # single-frame storage classes whose slices make volumes
+    "1.2.840.10008.5.1.4.1.1.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.128": "PET",
+}
+_ENHANCED = {
+    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
+    "1.2.840.10008.5.1.4.1.1.2.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
+    "1.2.840.10008.5.1.4.1.1.4.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.130": "PET",
+}
+_ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3.", "1.2.840.10008.5.1.4.1.1.6.")
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@dataclass(frozen=True)
+class Series:
+    """The images of one SeriesInstanceUID, localizers taken out."""
+
+    uid: str
+    headers: tuple[Header, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Header:
+        """Any of its headers, for what all share."""
+        return self.headers[0]
+
+    @property
+    def modality(self) -> str:
+        """DICOM's modality code, as the file has it."""
+        return self.first.text("Modality")
+
+    @property
+    def label(self) -> str:
+        """One choice of a list: number, description, modality, count and UID; nothing of the patient."""
+        count = f"{len(self.headers)} image{'s' if len(self.headers) != 1 else ''}"
+        description = self.first.text("SeriesDescription") or "no description"
+        return (
+            f"{self.first.text('SeriesNumber') or '-'} '{description}' ({self.modality}, {count}) {self.uid}"
+        )
+
+    @cached_property
+    def refusal(self) -> str:
+        """Why it is no plain series of CT, MR or PET slices; empty if it is one."""
+        return _refusal(self.first)
+
+
+def _refusal(header: Header) -> str:
+    return next((reason for applies, reason in _REFUSALS if applies(header)), "")
+
+
+def _is_colour(header: Header) -> bool:
+    kind = header.get("PhotometricInterpretation", "MONOCHROME2")
+    return header.get("SamplesPerPixel", 1) != 1 or not kind.startswith("MONOCHROME")
+
+
+def _is_ultrasound(header: Header) -> bool:
+    return header.get("Modality") == "US" or header.get("SOPClassUID", "").startswith(_ULTRASOUND)
+
+
+def _is_multi_frame(header: Header) -> bool:
+    return header.get("SOPClassUID") in _ENHANCED or header.get("NumberOfFrames", 1) > 1
+
+
+_REFUSALS: tuple[tuple[Callable[[Header], bool], str], ...] = (
+    (lambda header: "LOCALIZER" in _words(header, "ImageType"), "localizers only; choose a series of slices"),
+    (
+        _is_ultrasound,
+        "DICOM ultrasound (a still picture, or frames in time) is no volume; reconstruct a volume and save "
+        "it as .nrrd or .mha",
+    ),
+    (
+        lambda header: "MOSAIC" in _words(header, "ImageType"),
+        "a Siemens mosaic (all slices in one picture); convert with dcm2niix first",
+    ),
+    (
+        lambda header: header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE),
+        "secondary capture (a picture of a screen), not a volume; choose the series it was made from",
+    ),
+    (
+        _is_colour,
+        "colour pictures where a volume of grey values is asked for; choose the series they were made from",
+    ),
+    (_is_multi_frame, "enhanced multi-frame DICOM is not read yet; convert with dcm2niix first"),
+    (
+        lambda header: header.get("SOPClassUID") not in _IMAGE_OF,
+        "not an image series of CT, MR or PET; choose one of these",
+    ),
+)
+"""What a series may be instead of a plain one, and what to say; the first that applies."""
+
+
+def _words(header: Header, keyword: str) -> tuple[str, ...]:
+    value = header.get(keyword, ())
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds: its image series, and the files that are DICOM but damaged, with the reason."""
+
+    series: tuple[Series, ...]
+    damaged: Mapping[Path, ReadError]
+
+
+def find_series(path: Path) -> Found:
+    """All image series of a folder (with its subfolders), or of one file its own series in its folder."""
+    if path.is_dir():
+        headers, damaged = _headers(files_below(path))
+    else:
+        own = _image_or_other(read_header(path))
+        siblings, damaged = _headers(file for file in _siblings(path) if file != path)
+        same = own.get("SeriesInstanceUID")
+        headers = [own, *(header for header in siblings if header.get("SeriesInstanceUID") == same)]
+    groups: dict[str, list[Header]] = {}
+    for header in headers:
+        if "Rows" in header.values and "Columns" in header.values:  # else a report, a plan, a structure set
+            groups.setdefault(header.get("SeriesInstanceUID", ""), []).append(header)
+    found = [_series(uid, group) for uid, group in groups.items()]
+    found.sort(key=lambda series: (series.first.get("SeriesNumber", 0), series.uid))
+    return Found(tuple(found), damaged)
+
+
+def _siblings(path: Path) -> list[Path]:
+    folder = path.parent
+    return sorted(file for file in folder.iterdir() if file.is_file() and not file.is_symlink())
+
+
+def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]]:
+    headers, damaged = [], {}
+    for file in files:
+        if file.name.upper() in ("DICOMDIR", "DIRFILE"):
+            continue
+        try:
+            if looks_like_dicom(file):
+                headers.append(_image_or_other(read_header(file)))
+            elif file.suffix.lower() in _DICOM_SUFFIXES:
+                raise ReadError(f"{file}: is named as DICOM but is none (damaged or empty); copy it again")
+        except ReadError as error:
+            damaged[file] = error
+    return headers, damaged
+
+
+def _image_or_other(header: Header) -> Header:
+    sop_class = header.get("SOPClassUID")
+    if "Rows" not in header.values and (sop_class in _IMAGE_OF or sop_class in _ENHANCED):
+        raise ReadError(
+            f"{header.path}: an image without Rows: the file is cut off or damaged; copy it again"
+        )
+    return header
+
+
+def _series(uid: str, headers: list[Header]) -> Series:
+    images = [header for header in headers if "LOCALIZER" not in _words(header, "ImageType")]
+    if not images or len(images) == len(headers):
+        return Series(uid, tuple(headers))
+    note = f"{len(headers) - len(images)} localizer image(s) in the series left out"
+    return Series(uid, tuple(images), (note,))
+
+
+def choose(path: Path, found: Found, wanted: str | None) -> Series:
+    """The series ``wanted`` by UID or number; without a wish, the only one that can be a volume.
+
+    Raises
+    ------
+    ReadError
+        If there is no image, or a file is damaged (its slice would be missing from some series).
+    SeriesError
+        If the choice is not unique, listing the choices, or the chosen series cannot be a volume.
+    """
+    for error in found.damaged.values():
+        raise error
+    if not found.series:
+        raise ReadError(f"{path}: no DICOM images here; give the folder or one file of a CT or MR series")
+    if wanted is not None:
+        return checked(path, _wanted(path, found.series, wanted))
+    chosen = _only_usable(path, found.series)
+    aside = (f"left aside: series {series.label}" for series in found.series if series is not chosen)
+    ready = checked(path, chosen)
+    return replace(ready, notes=(*ready.notes, *aside))
+
+
+def _only_usable(path: Path, found: tuple[Series, ...]) -> Series:
+    usable = [series for series in found if not series.refusal]
+    if len(usable) > 1:
+        raise SeriesError(
+            f"{path}: holds {len(usable)} series; choose one with --series and its UID or number: "
+            + "; ".join(series.label for series in usable)
+        )
+    if not usable and len(found) > 1:
+        raise SeriesError(
+            f"{path}: none of its {len(found)} series can be read as a volume: "
+            + "; ".join(f"{series.label}: {series.refusal}" for series in found)
+        )
+    return (usable or found)[0]
+
+
+def _wanted(path: Path, found: tuple[Series, ...], wanted: str) -> Series:
+    matching = [series for series in found if series.uid == wanted]
+    matching = matching or [series for series in found if str(series.first.get("SeriesNumber")) == wanted]
+    if len(matching) != 1:
+        how_many = "no series" if not matching else f"{len(matching)} series"
+        raise SeriesError(
+            f"{path}: {how_many} {one_line(wanted)!r}; choose by UID: " + "; ".join(s.label for s in found)
+        )
+    return matching[0]
+
+
+def checked(path: Path, series: Series) -> Series:
+    """The series without files that are there twice; refused if it cannot be a volume."""
+    if not is_uid(series.uid):
+        raise SeriesError(
+            f"{series.first.path}: SeriesInstanceUID {one_line(series.uid)!r} is no DICOM UID "
+            "(digits and dots, at most 64); export the series again"
+        )
+    if series.refusal:
+        raise SeriesError(f"{path}: {series.refusal}")
+    return _without_duplicates(series)
+
+
+def _without_duplicates(series: Series) -> Series:
+    kept: dict[str, Header] = {}
+    for header in series.headers:
+        twin = kept.setdefault(header.get("SOPInstanceUID", str(header.path)), header)
+        if twin is not header and _digest(header.path) != _digest(twin.path):
+            raise SeriesError(
+                f"{header.path}: has the SOPInstanceUID of {twin.path.name} but other content; "
+                "take one of the two files away"
+            )
+    dropped = len(series.headers) - len(kept)
+    notes = (f"{dropped} file(s) that were there twice left out",) if dropped else ()
+    return Series(series.uid, tuple(kept.values()), (*series.notes, *notes))
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

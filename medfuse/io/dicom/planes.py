@@ -1,0 +1,112 @@
+"""The plane of one slice in the patient, as DICOM's Image Plane module states it (PS3.3 C.7.6.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import SeriesError
+from ..files import check_voxels
+from .headers import Header
+
+__all__ = ["Plane", "check_alike", "plane_of"]
+
+_UNIT_TOLERANCE = 1e-3  # on |row|, |column| and row·column
+_SPACING_MM = (1e-3, 100.0)
+_FARTHEST_MM = 1e5
+_SAME_COSINE = 1e-4
+_SAME_SPACING = 1e-4  # relative
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Where one slice lies: LPS, mm.
+
+    ``row`` is the unit vector along which the column index grows, ``column`` the other one;
+    ``spacing`` and ``size`` are in the order x (along ``row``), y.
+    """
+
+    header: Header
+    position: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    spacing: tuple[float, float]
+    size: tuple[int, int]
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Unit vector at right angles to the slice."""
+        cross = np.cross(self.row, self.column)
+        return cross / np.linalg.norm(cross)
+
+
+def plane_of(header: Header) -> Plane:
+    """Take the plane from a header.
+
+    Raises
+    ------
+    SeriesError
+        If position, orientation, spacing or size is missing or impossible; the message names it.
+    """
+    position = _numbers(header, "ImagePositionPatient", 3, "where the slice lies")
+    cosines = _numbers(header, "ImageOrientationPatient", 6, "how the slice is turned").reshape(2, 3)
+    between_rows, between_columns = _numbers(header, "PixelSpacing", 2, "the size of a pixel").tolist()
+    size = (int(header.get("Columns", 0)), int(header.get("Rows", 0)))
+    check_voxels(header.path, (*size, 1))
+    for value in (between_columns, between_rows):
+        if not _SPACING_MM[0] <= value <= _SPACING_MM[1]:
+            raise SeriesError(
+                f"{header.path}: PixelSpacing {value:g} mm; expected {_SPACING_MM[0]:g} to "
+                f"{_SPACING_MM[1]:g} mm: the header is damaged"
+            )
+    if np.abs(position).max() > _FARTHEST_MM:
+        raise SeriesError(
+            f"{header.path}: ImagePositionPatient {_list(position)} is over 100 m away: the header is damaged"
+        )
+    if np.abs(cosines @ cosines.T - np.eye(2)).max() > _UNIT_TOLERANCE:
+        raise SeriesError(
+            f"{header.path}: ImageOrientationPatient {_list(cosines.ravel())}; expected two unit vectors "
+            "at right angles: the header is damaged"
+        )
+    return Plane(header, position, cosines[0], cosines[1], (between_columns, between_rows), size)
+
+
+def _numbers(header: Header, keyword: str, count: int, meaning: str) -> np.ndarray:
+    value = header.get(keyword)
+    if value is None:
+        raise SeriesError(
+            f"{header.path}: no {keyword}: it does not say {meaning}; export the series again from the PACS"
+        )
+    numbers = np.atleast_1d(np.asarray(value, dtype=float))
+    if numbers.shape != (count,) or not np.all(np.isfinite(numbers)):
+        raise SeriesError(f"{header.path}: {keyword} is {_list(numbers)}; expected {count} finite numbers")
+    return numbers
+
+
+def _list(numbers: np.ndarray) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in numbers) + "]"
+
+
+def check_alike(planes: list[Plane]) -> None:
+    """Refuse slices of one series that differ in size, orientation, spacing or frame of reference."""
+    first = planes[0]
+    for plane in planes[1:]:
+        what = _difference(first, plane)
+        if what:
+            raise SeriesError(
+                f"{plane.header.path}: {what} than in {first.header.path.name}: "
+                "the slices of this series do not make one volume; export them as separate series"
+            )
+
+
+def _difference(a: Plane, b: Plane) -> str:
+    if a.size != b.size:
+        return f"another size ({b.size[0]}×{b.size[1]}, not {a.size[0]}×{a.size[1]})"
+    if max(np.abs(a.row - b.row).max(), np.abs(a.column - b.column).max()) > _SAME_COSINE:
+        return f"another orientation ({_list(np.r_[b.row, b.column])}, not {_list(np.r_[a.row, a.column])})"
+    if not np.allclose(a.spacing, b.spacing, rtol=_SAME_SPACING, atol=0):
+        return f"another pixel spacing ({_list(np.array(b.spacing))} mm, not {_list(np.array(a.spacing))} mm)"
+    if a.header.get("FrameOfReferenceUID") != b.header.get("FrameOfReferenceUID"):
+        return "another frame of reference"
+    return ""

@@ -1,0 +1,148 @@
+"""What all readers and writers share: limits, whole-or-nothing writing, errors with the file's name."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from secrets import token_hex
+
+import numpy as np
+
+from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, WriteError
+
+__all__ = [
+    "check_finite",
+    "check_voxels",
+    "files_below",
+    "max_voxels",
+    "one_line",
+    "reading",
+    "regular_file_beside",
+    "replacing",
+]
+
+DEFLATE_RATIO = 1032
+"""No deflate stream grows by more when it is inflated; a file that claims more is damaged or hostile."""
+
+_DEFAULT_MAX_VOXELS = 1024**3  # 4 GiB as float32; the largest clinical CT has about a quarter of it
+
+
+def max_voxels() -> int:
+    """The largest number of voxels that is read: ``$MEDFUSE_MAX_VOXELS``, or 1024³."""
+    text = os.environ.get("MEDFUSE_MAX_VOXELS", "").strip()
+    if not text:
+        return _DEFAULT_MAX_VOXELS
+    if not text.isdecimal() or int(text) == 0:
+        raise ParameterError(
+            f"MEDFUSE_MAX_VOXELS={text!r}: expected a whole number of voxels, e.g. 2000000000"
+        )
+    return int(text)
+
+
+def check_voxels(path: Path, size: Sequence[int]) -> None:
+    """Refuse a declared ``size`` that is empty or beyond :func:`max_voxels`, before memory is taken."""
+    text = "×".join(str(n) for n in size)
+    if not size or min(size) < 1:
+        raise ReadError(f"{path}: declares {text} voxels; every axis needs at least one: the file is damaged")
+    if prod(size) > max_voxels():
+        raise ReadError(
+            f"{path}: declares {text} voxels, more than the limit of {max_voxels()}; "
+            "if the size is real, set MEDFUSE_MAX_VOXELS to a larger number"
+        )
+
+
+def check_finite(path: Path, array: np.ndarray) -> None:
+    """Refuse an array with NaN or infinite voxels."""
+    # Slice by slice: a mask of the whole volume would cost a quarter of its memory again.
+    bad = sum(int(part.size - np.count_nonzero(np.isfinite(part))) for part in array)
+    if bad:
+        raise ReadError(
+            f"{path}: {bad} of {array.size} voxels are NaN or infinite; "
+            "replace them (for instance by 0, or by -1024 in CT) and save the file again"
+        )
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """``text`` for a message: on one line, without control characters, not longer than ``limit``."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Regular files in ``folder`` and its subfolders, in a fixed order; no links that lead out of it."""
+    inside = folder.resolve()
+    for place, subfolders, names in os.walk(folder):
+        subfolders.sort()
+        for name in sorted(names):
+            file = Path(place, name)
+            if file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(inside)):
+                yield file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a parser raises on a bad file into a ``ReadError`` with the file's name.
+
+    Parsers' warnings are silenced here: what they warn of is checked and said by the readers.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except GeometryError as error:
+        raise ReadError(f"{path}: {error}") from error
+    except MedfuseError:
+        raise
+    except MemoryError as error:
+        raise ReadError(f"{path}: there is not enough memory to read it") from error
+    except RecursionError as error:
+        raise ReadError(f"{path}: nested too deeply; the file is damaged or hostile") from error
+    except Exception as error:  # parsers raise whatever their innards do on damaged input
+        raise ReadError(f"{path}: cannot be read: {one_line(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def replacing(path: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to; it becomes ``path`` if all goes well, else it vanishes.
+
+    Raises
+    ------
+    WriteError
+        If ``path`` exists and ``overwrite`` is false, or if its folder is missing or cannot be written.
+    """
+    if path.is_dir():
+        raise WriteError(f"{path}: is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise WriteError(f"{path}: exists already; choose another name, or ask to overwrite it (--overwrite)")
+    if not path.parent.is_dir():
+        raise WriteError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise WriteError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+    # The whole suffix stays at the end: nibabel and ITK choose the format by it.
+    temporary = path.with_name(f".{token_hex(6)}.{path.name[-40:]}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # SimpleITK reports a full disk as RuntimeError
+        raise WriteError(f"{path}: cannot be written: {one_line(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def regular_file_beside(header: Path, name: str) -> Path:
+    """The data file that a detached header names; it must be a regular file in the header's own folder.
+
+    ITK would follow any path it is given, ``/etc/passwd`` too.
+    """
+    candidate = header.parent / name
+    inside = Path(name).name == name and name not in ("", ".", "..")
+    if not inside or candidate.is_symlink() or not candidate.is_file():
+        raise ReadError(
+            f"{header}: names the data file {one_line(name)!r}; expected the name of one regular file in the "
+            "header's own folder; put it there, or save the volume as .nrrd or .mha"
+        )
+    return candidate

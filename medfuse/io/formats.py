@@ -1,0 +1,157 @@
+"""Which reader and writer a path belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ParameterError, ReadError, WriteError
+from ..volume import MODALITIES, Volume
+from .files import check_finite
+
+__all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_volume"]
+
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
+"""Suffixes of 2-D images: no volumes."""
+
+_AIR_HU = -500  # only CT has values as low as air; padding and MR phase of -4096..4095 set aside
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: the module that has its ``read`` and ``write``, imported when it is used."""
+
+    name: str
+    module: str
+    writable: bool = True
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """``read`` or ``write`` of the format."""
+        return getattr(import_module(self.module, __package__), name)
+
+
+_NIFTI = Format("NIfTI", ".nifti")
+_NRRD = Format("NRRD", ".itk")
+_METAIMAGE = Format("MetaImage", ".itk")
+
+VOLUMES = {
+    ".nii.gz": _NIFTI,
+    ".nii": _NIFTI,
+    ".nrrd": _NRRD,
+    ".mha": _METAIMAGE,
+    # Header and voxels in two files, which cannot appear whole or not at all: read only.
+    ".nhdr": Format("NRRD", ".itk", writable=False),
+    ".mhd": Format("MetaImage", ".itk", writable=False),
+}
+"""Suffix -> format; whatever else is a folder or file of DICOM."""
+
+
+def format_of(path: Path) -> tuple[str, Format] | None:
+    """The suffix of ``path`` and its format, or None."""
+    name = path.name.lower()
+    return next(((suffix, kind) for suffix, kind in VOLUMES.items() if name.endswith(suffix)), None)
+
+
+def read_volume(path: str | Path, *, modality: str | None = None, series: str | None = None) -> Volume:
+    """Read a volume with its place in the patient.
+
+    Parameters
+    ----------
+    path:
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, a folder with a
+        DICOM series of CT, MR or PET slices, or one file of such a series.
+    modality:
+        One of :data:`medfuse.volume.MODALITIES`; overrules what the file says.  Without it, and
+        where the file does not say, CT is taken if whole numbers reach down to the HU of air, else
+        OT; a note says so.
+    series:
+        SeriesInstanceUID or series number, where a folder holds several DICOM series.
+
+    Returns
+    -------
+    Volume
+        float32 in the units of the file; ``notes`` say what had to be assumed or repaired.
+
+    Raises
+    ------
+    ReadError
+        If there is nothing to read, or it is damaged, ambiguous or no volume (:class:`SeriesError`
+        for a DICOM series that is ambiguous, incomplete or inconsistent).
+    ParameterError
+        If ``modality`` is unknown, or ``series`` is given for a file that has none.
+    """
+    path = Path(path)
+    if modality is not None and modality not in MODALITIES:
+        raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}")
+    volume = _read(path, series)
+    check_finite(path, volume.array)
+    if modality is not None:
+        return replace(volume, modality=modality)
+    return volume if "Modality" in volume.metadata else _with_guessed_modality(volume)
+
+
+def _read(path: Path, series: str | None) -> Volume:
+    if not path.exists():
+        raise ReadError(f"{path}: does not exist; check the name and the folder")
+    known = None if path.is_dir() else format_of(path)
+    if known is not None:
+        if series is not None:
+            raise ParameterError(f"series {series!r}: {path} is a {known[1].name} file, which has no series")
+        return known[1].function("read")(path)
+    from . import dicom
+
+    if path.is_file() and path.suffix.lower() in PICTURES:
+        raise ReadError(
+            f"{path}: a 2-D image where a volume is asked for; give a NIfTI, NRRD, MHA or DICOM volume"
+        )
+    if path.is_file() and not dicom.looks_like_dicom(path):
+        raise ReadError(
+            f"{path}: not a volume format that is known; expected {', '.join(VOLUMES)}, "
+            "or a DICOM file or folder"
+        )
+    return dicom.read(path, series)
+
+
+def _with_guessed_modality(volume: Volume) -> Volume:
+    values = volume.measured()
+    lowest = float(values.min())
+    if lowest <= _AIR_HU and np.array_equal(values, np.rint(values)):
+        said = f"{lowest:.0f}".replace("-", "−")
+        note = f"assumed CT because values reach {said} HU; say --modality otherwise"
+        return replace(volume, modality="CT", notes=(*volume.notes, note))
+    return volume.with_notes(
+        "the file does not say its modality; taken as OT: say --modality CT, MR, US, PT or NM"
+    )
+
+
+def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a volume, whole or not at all; the format is chosen by the suffix.
+
+    Voxels are float32; a colour volume is written to NIfTI as 8-bit RGB.  ``valid``, ``metadata``
+    and ``notes`` are not written.
+
+    Parameters
+    ----------
+    volume:
+        What to write.
+    path:
+        Ends in ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha``.
+    overwrite:
+        Replace an existing file.
+
+    Raises
+    ------
+    WriteError
+        If the suffix is not one of these, the file exists, or its place cannot be written.
+    """
+    path = Path(path)
+    known = format_of(path)
+    if known is None or not known[1].writable:
+        writable = ", ".join(suffix for suffix, kind in VOLUMES.items() if kind.writable)
+        raise WriteError(f"{path}: volumes are written as {writable}; choose one of these suffixes")
+    known[1].function("write")(volume, path, overwrite)

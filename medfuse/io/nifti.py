@@ -1,0 +1,142 @@
+"""NIfTI by nibabel.
+
+nibabel takes the first affine it finds without a word, and trusts the header's size.  Here the
+header is checked against the file before any voxel is touched, and the choice of affine is said.
+"""
+
+from __future__ import annotations
+
+import gzip
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ReadError
+from ..volume import Geometry, Volume
+from .files import DEFLATE_RATIO, check_voxels, reading, replacing
+
+if TYPE_CHECKING:
+    import nibabel
+
+__all__ = ["read", "write"]
+
+_AFFINE_TOLERANCE = 1e-3  # mm; float32 affines agree within it
+_HEADER_BYTES = 544  # NIfTI-2's header, the longer one, and four bytes that announce extensions
+_MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+
+
+def read(path: Path) -> Volume:
+    """Read a 3-D ``.nii`` or ``.nii.gz``, grey or RGB."""
+    with reading(path):
+        image = _load(path)
+        affine, notes = _affine(path, image)
+        affine, unit_notes = _in_millimetres(affine, image)
+        size = image.shape[:3]
+        geometry = Geometry.from_ras_affine(affine, size)
+        array = _array(image).reshape(geometry.shape + ((3,) if _is_rgb(image) else ()))
+        return Volume(array, geometry, notes=(*notes, *unit_notes))
+
+
+def write(volume: Volume, path: Path, overwrite: bool) -> None:
+    """Write float32 (RGB: 8 bit), with sform and qform."""
+    import nibabel
+
+    image = volume.to_nibabel()
+    with replacing(path, overwrite) as temporary:
+        nibabel.save(image, temporary)
+
+
+def _load(path: Path) -> nibabel.Nifti1Image:
+    """The image, its data checked to be there, its shape checked to be a volume's."""
+    import nibabel
+
+    zipped = path.suffix.lower() == ".gz"
+    with gzip.open(path) if zipped else path.open("rb") as stream:
+        start = stream.read(_HEADER_BYTES)
+        kind = nibabel.Nifti2Image if start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
+        header = kind.header_class(start[: kind.header_class.sizeof_hdr])
+        _check_header(path, header)
+        bytes_needed = int(header.get_data_offset()) + header.get_data_dtype().itemsize * prod(
+            int(n) for n in header.get_data_shape()
+        )
+        if bytes_needed > path.stat().st_size * (DEFLATE_RATIO if zipped else 1):
+            raise ReadError(_short_file(path, bytes_needed))
+        if not zipped:
+            return kind.from_filename(path, mmap=False)
+        content = start + stream.read(max(0, bytes_needed - len(start)))
+        if len(content) < bytes_needed:
+            raise ReadError(_short_file(path, bytes_needed))
+        stream.read(1 << 20)  # on to the end, so that gzip compares its checksum
+    return kind.from_stream(BytesIO(content))
+
+
+def _short_file(path: Path, bytes_needed: int) -> str:
+    return (
+        f"{path}: the header declares {bytes_needed} bytes, the file holds fewer: it is cut off or damaged; "
+        "copy or export it again"
+    )
+
+
+def _check_header(path: Path, header: nibabel.Nifti1Header) -> None:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    check_voxels(path, shape)
+    if len(shape) < 3:
+        raise ReadError(
+            f"{path}: a 2-D image of {'×'.join(map(str, shape))} pixels where a volume is asked for"
+        )
+    if prod(shape[3:]) != 1:
+        raise ReadError(
+            f"{path}: a 4-D file of {prod(shape[3:])} volumes where one is asked for; "
+            "save the one you need as a file of its own, for instance with 3D Slicer"
+        )
+    if header.get_data_dtype().kind not in "uif" and header.get_data_dtype().names != ("R", "G", "B"):
+        raise ReadError(
+            f"{path}: voxels of type {header.get_value_label('datatype')}; expected grey values or RGB"
+        )
+
+
+def _affine(path: Path, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The sform if there is one, else the qform, and a note where they disagree."""
+    sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
+    for name, affine in (("sform", sform), ("qform", qform)):
+        if affine is not None and not np.all(np.isfinite(affine)):
+            raise ReadError(f"{path}: its {name} holds NaN or infinite numbers; export the volume again")
+    if sform is None and qform is None:
+        raise ReadError(
+            f"{path}: says nowhere how the volume lies in the patient (sform and qform codes are both 0); "
+            "export it again from the scanner's DICOM files, for instance with dcm2niix"
+        )
+    if sform is None or qform is None:
+        return (qform if sform is None else sform), ()
+    apart = _corner_distance(sform, qform, image.shape[:3])
+    if apart <= _AFFINE_TOLERANCE:
+        return sform, ()
+    return sform, (f"sform and qform disagree by up to {apart:.3g} mm; the sform was used",)
+
+
+def _corner_distance(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> float:
+    corners = np.stack(np.meshgrid(*((0, n - 1) for n in shape), [1]), -1).reshape(-1, 4)
+    return float(np.linalg.norm(corners @ (a - b).T, axis=1).max())
+
+
+def _in_millimetres(affine: np.ndarray, image: nibabel.Nifti1Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    unit = image.header.get_xyzt_units()[0]
+    scale = _MM_PER_UNIT[unit]
+    if scale == 1:
+        return affine, ()
+    return np.diag([scale, scale, scale, 1.0]) @ affine, (f"lengths converted from {unit}s to millimetres",)
+
+
+def _is_rgb(image: nibabel.Nifti1Image) -> bool:
+    return image.get_data_dtype().names is not None
+
+
+def _array(image: nibabel.Nifti1Image) -> np.ndarray:
+    """float32 with the axes reversed to (…, z, y, x), colour last."""
+    if _is_rgb(image):
+        raw = np.asarray(image.dataobj).T
+        return np.stack([raw[channel] for channel in "RGB"], axis=-1)
+    return np.asarray(image.dataobj, dtype=np.float32).T
