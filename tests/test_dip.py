@@ -213,7 +213,7 @@ class TestParameters:
             assert "\n" not in str(caught.value)
 
     def test_unknown_preset_lists_the_presets(self):
-        with pytest.raises(UnknownNameError, match="unknown preset 'slow'. Choose from: auto, paper, fast"):
+        with pytest.raises(UnknownNameError, match=r"unknown preset 'slow'. Choose from: auto, paper, fast"):
             make_method(DeepImagePrior, {}, "slow")
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
