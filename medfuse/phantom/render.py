@@ -1,0 +1,79 @@
+"""One door to every modality."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ParameterError, UnknownNameError
+from ..volume import Geometry, Volume
+from .ct import render_ct
+from .head import Head
+from .mr import render_mr
+from .space import Matrix
+from .ultrasound import render_us
+
+__all__ = ["CONTRASTS", "render"]
+
+CONTRASTS = ("CT", "T1", "T2", "US")
+
+
+def render(
+    contrast: str,
+    geometry: Geometry,
+    pose: npt.ArrayLike | None = None,
+    head: Head | None = None,
+    noise: float = 1.0,
+    seed: int = 0,
+) -> Volume:
+    """An image of the phantom on ``geometry``.
+
+    Parameters
+    ----------
+    contrast:
+        "CT" (HU), "T1", "T2" (arbitrary units, 0 to about 1000) or "US" (0 to 255).
+    geometry:
+        The grid, anywhere and of any spacing; what it does not cover is not seen.
+    pose:
+        Rigid 4×4 matrix from the head frame to the world of ``geometry`` (LPS mm), e.g. from
+        :func:`rigid`; none: they coincide.
+    head:
+        The anatomy; by default ``Head(0)``.
+    noise:
+        0 for an image without noise; 1 for the noise of a routine scan; more scales it (ultrasound:
+        1 is fully developed speckle, so values above 1 are refused).
+    seed:
+        Of the noise and, for MR, of the coil's shading.  Equal arguments give equal images.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such contrast.
+    ParameterError
+        If ``noise`` is out of range or ``pose`` is not a rigid 4×4 matrix.
+    """
+    matrix = _checked_pose(pose)
+    if contrast not in CONTRASTS:
+        raise UnknownNameError("contrast", contrast, CONTRASTS)
+    limit = 1.0 if contrast == "US" else np.inf
+    if not 0 <= noise <= limit:
+        raise ParameterError(
+            f"noise {noise}: expected 0 or more" + (", at most 1 for ultrasound" if limit == 1 else "")
+        )
+    head = head or Head()
+    if contrast == "CT":
+        return render_ct(head, geometry, matrix, noise, seed)
+    if contrast == "US":
+        return render_us(head, geometry, matrix, noise, seed)
+    return render_mr(contrast, head, geometry, matrix, noise, seed)
+
+
+def _checked_pose(pose: npt.ArrayLike | None) -> Matrix:
+    matrix = np.eye(4) if pose is None else np.asarray(pose, dtype=float)
+    rigid = matrix.shape == (4, 4) and np.allclose(matrix[3], [0, 0, 0, 1])
+    if rigid:
+        turn = matrix[:3, :3]
+        rigid = np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) and np.linalg.det(turn) > 0
+    if not rigid:
+        raise ParameterError(f"pose {matrix.tolist()}: expected a rigid 4×4 matrix (rotation and shift)")
+    return matrix
