@@ -13,9 +13,10 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+
 from medfuse.errors import Cancelled, ParameterError, UnknownNameError
 from medfuse.fusion import METHODS, Fused, fuse, make_method, parameters_of
-from scipy.ndimage import gaussian_filter
 
 KEYS = list(METHODS)
 QUICK = {  # key -> parameters that make a run short; the laws hold for any
@@ -152,10 +153,10 @@ def test_same_call_same_result(method):
 def test_leaves_the_global_random_state_alone(method):
     import torch
 
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     method(stack())
     assert torch.equal(torch.get_rng_state(), torch_state)
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
 
 @pytest.mark.parametrize(
