@@ -34,6 +34,9 @@ METHODS: Registry[type[FusionMethod]] = Registry(
     {
         "dip": "medfuse.fusion.dip.method:DeepImagePrior",
         "pca": "medfuse.fusion.pca:PatchPCA",
+        "gmc": "medfuse.fusion.gmc:SparseGMC",
+        "laplacian": "medfuse.fusion.laplacian:LaplacianPyramid",
+        "wavelet": "medfuse.fusion.wavelet:Wavelet",
         "average": "medfuse.fusion.simple:Average",
         "maximum": "medfuse.fusion.simple:Maximum",
     },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..progress import Progress, ignore
 from .gains import PATCH, closed_form, patch_gains
 from .parameters import check_parameters, parameter
@@ -37,6 +39,6 @@ class PatchPCA:
         return SliceFusion(closed_form(sources, gains).clip(0, 1), gain_shares(gains))
 
 
-def gain_shares(gains: Stack) -> dict[str, Stack]:
+def gain_shares(gains: np.ndarray) -> dict[str, np.ndarray]:
     """``weight_i``: the share β_i² of each source (Σ β_i² = 1), as maps (y, x) that add to 1."""
     return {f"weight_{i}": gain**2 for i, gain in enumerate(gains)}

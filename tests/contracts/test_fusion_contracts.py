@@ -26,8 +26,14 @@ IDENTICAL = {  # key -> largest difference from the source when all sources are 
     "average": 1e-6,
     "maximum": 0,
     "pca": 1e-6,
+    "gmc": 0.03,  # coefficients below its λ of 0.005 are meant to vanish
+    "laplacian": 1e-6,
+    "wavelet": 1e-6,
 }
-BRIGHTENS = {"pca"}  # with X_i = X for all i the model X_i = β_i X0 has X0 = √n X, which is then clipped
+BRIGHTENS = {
+    "pca",
+    "gmc",
+}  # with X_i = X for all i the model X_i = β_i X0 has X0 = √n X, which is then clipped
 UNTRAINED = {"dip"}  # too few steps here to reach its target; tests of dip itself check that it does
 NOISY = {"dip"}  # draws fresh noise for each slice
 ONE_STEP = {"average", "maximum"}
