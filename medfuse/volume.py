@@ -243,19 +243,34 @@ class Volume:
         if len(image.shape) != 3:
             raise GeometryError(f"an image of shape {image.shape} where a volume (3-D) is expected")
         geometry = Geometry.from_ras_affine(image.affine, image.shape)
-        return cls(np.asanyarray(image.dataobj).T, geometry, modality)
+        array = np.asanyarray(image.dataobj).T
+        if array.dtype.names is not None:  # RGB: one record for each voxel
+            array = np.stack([array[channel] for channel in "RGB"], axis=-1)
+        return cls(array, geometry, modality)
 
     def to_nibabel(self) -> nibabel.Nifti1Image:
-        """Convert to a NIfTI-1 image of float32, sform and qform both set to scanner space (code 1)."""
+        """Convert to a NIfTI-1 image, sform and qform both set to scanner space (code 1).
+
+        Grey values are float32, colour is RGB of 8 bits, the only kind that NIfTI readers share.
+        """
         import nibabel
 
-        if self.is_colour:
-            raise GeometryError("a colour volume cannot be written as a float NIfTI; write NRRD instead")
-        image = nibabel.Nifti1Image(np.ascontiguousarray(self.array.T), self.geometry.to_ras_affine())
+        data = _rgb_records(self.array) if self.is_colour else self.array
+        image = nibabel.Nifti1Image(np.ascontiguousarray(data.T), self.geometry.to_ras_affine())
         image.set_sform(self.geometry.to_ras_affine(), code=1)
         image.set_qform(self.geometry.to_ras_affine(), code=1)
         image.header.set_xyzt_units("mm")
         return image
+
+
+def _rgb_records(array: np.ndarray) -> np.ndarray:
+    """(z, y, x, 3) of whole numbers from 0 to 255 as (z, y, x) records of R, G, B."""
+    if not np.array_equal(array, np.rint(array)) or array.min() < 0 or array.max() > 255:
+        raise GeometryError(
+            f"colour values from {array.min():g} to {array.max():g}: NIfTI holds whole numbers from 0 to 255; "
+            "write NRRD instead"
+        )
+    return array.astype(np.uint8).view([(channel, "u1") for channel in "RGB"])[..., 0]
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ class Description:
     Parameters
     ----------
     path:
-        The file, or the folder of the series.
+        The file; for a series the path that was asked for.
     series:
         SeriesInstanceUID; None for what is not DICOM.
     modality:
@@ -45,11 +45,12 @@ class Description:
 
     def __str__(self) -> str:
         """One line for people."""
+        what = f"series {self.label}: " if self.label else ""
         if self.geometry is None:
-            return f"series {self.label}: {self.problem}" if self.label else self.problem
-        what = f" series {self.label}" if self.label else f" ({self.modality})"
+            return f"{self.path}: {what}{self.problem}"
+        modality = "" if self.label else f"{self.modality}, "
         noted = f"; note: {'; '.join(self.notes)}" if self.notes else ""
-        return f"{self.path}:{what}: {self.geometry.describe()}{noted}"
+        return f"{self.path}: {what}{modality}{self.geometry.describe()}{noted}"
 
 
 def describe(path: str | Path) -> list[Description]:
@@ -81,7 +82,7 @@ def _volume(path: Path) -> Description:
     try:
         volume = read_volume(path)
     except MedfuseError as error:
-        return Description(path, None, "", None, None, (), str(error))
+        return Description(path, None, "", None, None, (), str(error).removeprefix(f"{path}: "))
     return Description(path, None, volume.modality, None, volume.geometry, volume.notes, "")
 
 
@@ -96,7 +97,7 @@ def _series(path: Path) -> list[Description]:
             label=one.series.label if one.series else None,
             geometry=one.geometry,
             notes=one.notes,
-            problem=one.problem,
+            problem=one.problem.removeprefix(f"{one.path}: "),
         )
         for one in dicom.inspect(path)
     ]

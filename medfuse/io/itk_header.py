@@ -6,6 +6,7 @@ Formats: https://teem.sourceforge.net/nrrd/format.html and https://itk.org/Wiki/
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -17,6 +18,7 @@ from .files import DEFLATE_RATIO, check_voxels, one_line, regular_file_beside
 __all__ = ["Header", "read_header"]
 
 _MAX_HEADER_BYTES = 1 << 20  # a sweep of thousands of frames may exceed it; its first key is enough
+_CHUNK = 1 << 20
 _METAIMAGE_BYTES = {
     "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
     "MET_LONG": 4, "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
@@ -50,6 +52,7 @@ class _Declared:
     values_per_voxel: int
     bytes_per_value: int
     encoding: str  # raw, gz, bz2 or text
+    compressed_bytes: int | None  # None: all that is there
     data_file: str | None  # None: behind the header
     notes: tuple[str, ...]
 
@@ -75,7 +78,7 @@ def read_header(path: Path) -> Header:
     declared = (_nrrd if nrrd else _metaimage)(path, _fields(text))
     _check_size(path, declared)
     data = path if declared.data_file is None else regular_file_beside(path, declared.data_file)
-    _check_bytes(path, declared, data.stat().st_size - (header_bytes if data == path else 0))
+    _check_bytes(path, declared, data, header_bytes if data == path else 0)
     return Header(declared.size, declared.notes)
 
 
@@ -113,12 +116,20 @@ def _metaimage(path: Path, fields: Mapping[str, str]) -> _Declared:
     zipped = fields.get("compresseddata", "").lower() == "true"
     text = fields.get("binarydata", "true").lower() == "false"
     data_file = fields.get("elementdatafile", "")
+    local = data_file.upper() == "LOCAL"
+    if zipped and local and "compresseddatasize" not in fields:
+        # ITK would return what was in memory, without an error.
+        raise ReadError(
+            f"{path}: compressed, but without CompressedDataSize; save it again, e.g. with 3D Slicer"
+        )
+    compressed = fields.get("compresseddatasize")
     return _Declared(
         size=_whole_numbers(path, "DimSize", fields.get("dimsize", "")),
         values_per_voxel=_whole_numbers(path, "channels", fields.get("elementnumberofchannels", "1"))[0],
         bytes_per_value=_METAIMAGE_BYTES[kind],
         encoding="gz" if zipped else "text" if text else "raw",
-        data_file=None if data_file.upper() == "LOCAL" else data_file,
+        compressed_bytes=_whole_numbers(path, "CompressedDataSize", compressed)[0] if compressed else None,
+        data_file=None if local else data_file,
         notes=() if oriented else ("no orientation in the header: axes taken as left, back, head",),
     )
 
@@ -134,12 +145,15 @@ def _nrrd(path: Path, fields: Mapping[str, str]) -> _Declared:
     if len(value_axes) != len(sizes):
         raise ReadError(f"{path}: {len(sizes)} sizes but {len(value_axes)} kinds; the header is damaged")
     encoding = fields.get("encoding", "raw").lower()
+    if fields.get("line skip", fields.get("lineskip", "0")) != "0":
+        raise ReadError(f"{path}: lines to skip before the voxels are not supported; save it again as .nrrd")
     space = fields.get("space", "")
     return _Declared(
         size=tuple(n for n, is_value in zip(sizes, value_axes, strict=True) if not is_value),
         values_per_voxel=prod(n for n, is_value in zip(sizes, value_axes, strict=True) if is_value),
         bytes_per_value=_BYTES_OF_NRRD_TYPE[kind],
         encoding={"gzip": "gz", "bzip2": "bz2", "raw": "raw", "gz": "gz", "bz2": "bz2"}.get(encoding, "text"),
+        compressed_bytes=None,
         data_file=fields.get("data file", fields.get("datafile")),
         notes=() if _NRRD_PATIENT_SPACE.fullmatch(space) else (_no_space(space),),
     )
@@ -179,16 +193,39 @@ def _check_size(path: Path, declared: _Declared) -> None:
     check_voxels(path, declared.size)
 
 
-def _check_bytes(path: Path, declared: _Declared, there: int) -> None:
+def _check_bytes(path: Path, declared: _Declared, data: Path, offset: int) -> None:
     values = prod(declared.size) * declared.values_per_voxel
+    needed = values * declared.bytes_per_value
+    there = data.stat().st_size - offset
+    compressed = min(there, there if declared.compressed_bytes is None else declared.compressed_bytes)
     least = {
-        "raw": values * declared.bytes_per_value,
-        "gz": values * declared.bytes_per_value // DEFLATE_RATIO,
+        "raw": needed,
+        "gz": needed // DEFLATE_RATIO,
         "bz2": 0,  # bzip2 knows no bound; ITK stops at the declared size
         "text": values,  # a digit each
     }[declared.encoding]
-    if there < least:
+    if there < least or (declared.encoding == "gz" and not _inflates_to(data, offset, compressed, needed)):
         raise ReadError(
-            f"{path}: the header declares {values * declared.bytes_per_value} bytes of voxels, "
-            "the file holds fewer: it is cut off or damaged; copy or export it again"
+            f"{path}: the header declares {needed} bytes of voxels, the file holds fewer: "
+            "it is cut off or damaged; copy or export it again"
         )
+
+
+def _inflates_to(data: Path, offset: int, compressed: int, needed: int) -> bool:
+    """Whether ``compressed`` bytes at ``offset`` are a whole zlib or gzip stream of ``needed`` bytes.
+
+    ITK does not say when a compressed MetaImage ends early; it returns what was in memory.
+    """
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib or gzip, as the stream says
+    total = 0
+    with data.open("rb") as stream:
+        stream.seek(offset)
+        while not inflater.eof and total <= needed:
+            chunk = inflater.unconsumed_tail
+            if not chunk:
+                chunk = stream.read(min(_CHUNK, compressed))
+                compressed -= len(chunk)
+            if not chunk:
+                return False
+            total += len(inflater.decompress(chunk, _CHUNK))
+    return total >= needed

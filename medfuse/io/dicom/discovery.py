@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from .headers import Header, is_uid, looks_like_dicom, read_header
 
 __all__ = ["Found", "Series", "checked", "choose", "find_series"]
 
+_LISTED = 12  # series in a message
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 _IMAGE_OF = {  # single-frame storage classes whose slices make volumes
     "1.2.840.10008.5.1.4.1.1.2": "CT",
@@ -204,14 +205,19 @@ def _only_usable(path: Path, found: tuple[Series, ...]) -> Series:
     if len(usable) > 1:
         raise SeriesError(
             f"{path}: holds {len(usable)} series; choose one with --series and its UID or number: "
-            + "; ".join(series.label for series in usable)
+            + _listed(usable)
         )
     if not usable and len(found) > 1:
         raise SeriesError(
             f"{path}: none of its {len(found)} series can be read as a volume: "
-            + "; ".join(f"{series.label}: {series.refusal}" for series in found)
+            + "; ".join(f"{series.label}: {series.refusal}" for series in found[:_LISTED])
         )
     return (usable or found)[0]
+
+
+def _listed(found: Sequence[Series]) -> str:
+    more = [f"and {len(found) - _LISTED} more: medfuse info lists them"] if len(found) > _LISTED else []
+    return "; ".join([*(series.label for series in found[:_LISTED]), *more])
 
 
 def _wanted(path: Path, found: tuple[Series, ...], wanted: str) -> Series:
@@ -219,9 +225,7 @@ def _wanted(path: Path, found: tuple[Series, ...], wanted: str) -> Series:
     matching = matching or [series for series in found if str(series.first.get("SeriesNumber")) == wanted]
     if len(matching) != 1:
         how_many = "no series" if not matching else f"{len(matching)} series"
-        raise SeriesError(
-            f"{path}: {how_many} {one_line(wanted)!r}; choose by UID: " + "; ".join(s.label for s in found)
-        )
+        raise SeriesError(f"{path}: {how_many} {one_line(wanted)!r}; choose by UID: " + _listed(found))
     return matching[0]
 
 

@@ -105,19 +105,17 @@ def _decode(header: Header) -> np.ndarray:
 
 
 def _decompress(dataset: object, header: Header, shape: tuple[int, int]) -> np.ndarray:
+    """By pydicom where it has a decoder (RLE always), else by the GDCM inside SimpleITK."""
     from pydicom.pixels import get_decoder
-    from pydicom.uid import UID
 
-    name = UID(header.transfer_syntax).name
     try:
         decoder = get_decoder(header.transfer_syntax)
     except NotImplementedError:
-        raise ReadError(f"{header.path}: transfer syntax {name!r} is not supported; {_DECOMPRESS}") from None
-    if not decoder.is_available:
-        raise ReadError(
-            f"{header.path}: compressed with {name}, for which no decoder is installed; {_DECOMPRESS}"
-        )
-    array, _ = decoder.as_array(dataset, raw=True, index=0)
+        decoder = None
+    if decoder is not None and decoder.is_available:
+        array = decoder.as_array(dataset, raw=True, index=0)[0]
+    else:
+        array = _decompress_by_gdcm(header)
     if array.shape != shape:
         raise ReadError(
             f"{header.path}: the compressed picture has {array.shape} rows and columns, the header says "
@@ -126,9 +124,24 @@ def _decompress(dataset: object, header: Header, shape: tuple[int, int]) -> np.n
     return array
 
 
-_DECOMPRESS = (
-    "pip install pylibjpeg-openjpeg pyjpegls python-gdcm, or decompress it with dcmdjpeg or gdcmconv --raw"
-)
+def _decompress_by_gdcm(header: Header) -> np.ndarray:
+    """The stored values of one file; ITK has rescaled them, in double precision where it must."""
+    import SimpleITK
+    from pydicom.uid import UID
+
+    try:
+        image = SimpleITK.ReadImage(str(header.path), imageIO="GDCMImageIO")
+    except RuntimeError as error:
+        name = UID(header.transfer_syntax).name
+        raise ReadError(
+            f"{header.path}: its pixels ({name}) cannot be decoded: the file is damaged or the compression "
+            "is not known; decompress it with gdcmconv --raw or dcmdjpeg"
+        ) from error
+    slope, intercept = _rescale(header)
+    values = SimpleITK.GetArrayFromImage(image).astype(np.float64)
+    if values.ndim != 3 or len(values) != 1:
+        raise ReadError(f"{header.path}: holds {values.shape} values; expected one grey slice")
+    return np.rint((values[0] - intercept) / slope).astype(np.int64)
 
 
 def _stored_values(raw: np.ndarray, header: Header) -> np.ndarray:
