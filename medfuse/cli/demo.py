@@ -29,10 +29,10 @@ def demo(
     recipe = Recipe(method=method, device=device)
     recipe.build_method()
     output.mkdir(parents=True, exist_ok=True)
-    sample = sample_study()
+    volumes = sample_study().volumes
     paths = {name: output / f"head_{name}.nii.gz" for name in ("ct", "t1")}
     for name, path in paths.items():
-        write_volume(sample[name], path, overwrite=True)
+        write_volume(volumes[name], path, overwrite=True)
     study = Study(paths["ct"], (paths["t1"],), modalities=("CT", "MR"))
     report = run(study, recipe, output / "result", overwrite=True, style=progress)
     typer.echo(f"The report: {report.absolute()}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from .planes import Plane
@@ -33,7 +35,7 @@ def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
         aspect=picture.row_mm / picture.column_mm,
         interpolation="bilinear",
     )
-    style = {"color": "#ffd75e", "fontsize": 8, "transform": axes.transAxes}
+    style: dict[str, Any] = {"color": "#ffd75e", "fontsize": 8, "transform": axes.transAxes}
     axes.text(0.015, 0.5, picture.left, va="center", ha="left", **style)
     axes.text(0.5, 0.985, picture.top, va="top", ha="center", **style)
     return _data_uri(figure)
@@ -51,7 +53,7 @@ def overlay(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.stack([b, a, b], axis=-1).clip(0, 1)
 
 
-def along_slices(values: Mapping[str, Sequence[float]], label: str) -> str:
+def along_slices(values: Mapping[str, npt.NDArray[np.float64]], label: str) -> str:
     """One metric along the slices for several methods, the first one drawn strongest, as a data URI."""
     figure = Figure(figsize=(4.2, 2.1), layout="constrained")
     axes = figure.add_subplot()

@@ -50,7 +50,7 @@ def plane(array: np.ndarray, geometry: Geometry, name: str, voxel: tuple[int, in
     if axes.flipped[columns]:
         image = image[:, ::-1]
     spacing = geometry.spacing[::-1]
-    left, top = {"axial": "RA", "coronal": "RS", "sagittal": "AS"}[name]
+    left, top = {"axial": ("R", "A"), "coronal": ("R", "S"), "sagittal": ("A", "S")}[name]
     return Plane(image, spacing[axes.axis[rows]], spacing[axes.axis[columns]], left, top)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...progress import Progress
 from ..gains import closed_form, patch_gains
 from .network import SkipNetwork, seeded
 from .stopping import noise_variance
@@ -21,7 +20,9 @@ from .stopping import noise_variance
 if TYPE_CHECKING:
     from .method import DeepImagePrior
 
-__all__ = ["Engine", "Fit", "Problem", "make_problem"]
+__all__ = ["Engine", "Problem", "Run", "make_problem", "reflect_padding"]
+
+Padding = tuple[tuple[int, int], ...]
 
 _CURVE_POINTS = 50  # how many losses of a slice the provenance keeps
 _LATE = 0.95  # decay of the running mean and variance over iterates: about the last 20 steps
@@ -40,17 +41,6 @@ class Problem(NamedTuple):
         return float(((self.sources - self.gains * self.target) ** 2).sum(axis=0).mean())
 
 
-class Fit(NamedTuple):
-    """What fitting one slice gave."""
-
-    image: np.ndarray
-    spread: np.ndarray
-    steps: int
-    distance: float
-    curve: list[float]
-    stop_reason: str
-
-
 def make_problem(sources: np.ndarray, patch: int) -> Problem:
     """Gains and target of one slice of sources (n, y, x)."""
     gains = patch_gains(sources, patch)
@@ -58,109 +48,124 @@ def make_problem(sources: np.ndarray, patch: int) -> Problem:
 
 
 class Engine:
-    """Fits slice after slice of one size; with a warm start the network lives on between slices."""
+    """Fits slices of one size: ``start`` a run, ``step`` it.  With a warm start the network lives on."""
 
     def __init__(self, settings: DeepImagePrior, n_sources: int, device: torch.device):
         self.settings = settings
         self.device = device
         self.n_inputs = n_sources + (settings.input == "sources")  # the target guides as well
         self.generator = torch.Generator(device).manual_seed(settings.seed)
-        self.is_warm = False
-        self._start_afresh()
+        self._has_network = False
 
-    def _start_afresh(self) -> None:
+    def start(self, problem: Problem) -> Run:
+        """Begin a slice: with a fresh network, or a warm one where there is one and the settings say so."""
         s = self.settings
-        network = seeded(
-            lambda: SkipNetwork(self.n_inputs, s.output_channels, s.width, s.scales, s.skip_channels), s.seed
-        )
-        self.network = network.to(self.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=s.learning_rate)
-
-    def fit(self, problem: Problem, progress: Progress) -> Fit:
-        """Fit one slice; ``progress`` is called before every step, so cancelling takes one step."""
-        s = self.settings
-        if not s.warm_start:
-            self._start_afresh()
-        steps = s.warm_steps if s.warm_start and self.is_warm else s.steps
-        self.is_warm = True
+        is_warm = s.warm_start and self._has_network
+        if not is_warm:
+            self._renew()
         padding = reflect_padding(problem.target.shape, s.scales)
         guide = self._guide(problem, padding)
         target = self._tensor(_pad(problem.target, padding))
         level = s.stop_factor * noise_variance(problem.target) if s.stop == "discrepancy" else 0.0
-        run = _Run(target)
-        curve: list[Tensor] = []
-        reason = f"all {steps} steps done"
-        step = 0
-        while step < steps:
-            progress(step / steps, f"step {step + 1} of {steps}")
-            distance = self._step(guide, target, run)
-            curve.append(distance)
-            step += 1
-            # Reading a number back waits for the device, so only where a stop may depend on it.
-            if level > 0 and float(distance) <= level:
-                reason = f"distance to the target reached the noise level {level:.3g}"
-                break
-        kept = run.mean if s.keep == "average" else run.best
-        crop = tuple(
-            slice(before, before + n) for (before, _), n in zip(padding, problem.target.shape, strict=True)
-        )
-        return Fit(
-            kept.cpu().numpy()[crop],
-            run.variance.sqrt().cpu().numpy()[crop],
-            step,
-            float(run.best_distance),
-            [float(d) for d in curve[:: max(1, len(curve) // _CURVE_POINTS)]],
-            reason,
-        )
+        return Run(guide, target, padding, s.warm_steps if is_warm else s.steps, level)
 
-    def _step(self, guide: Tensor, target: Tensor, run: _Run) -> Tensor:
-        s = self.settings
-        noise = torch.randn(guide.shape, generator=self.generator, device=self.device)
-        output = self.network(guide + s.perturbation * noise)
-        loss = ((output - target) ** 2).mean()
-        self.optimizer.zero_grad(set_to_none=True)
+    def step(self, run: Run) -> None:
+        """One step of the optimiser, and one more output in ``run``."""
+        noise = torch.randn(run.guide.shape, generator=self.generator, device=self.device)
+        output = self._network(run.guide + self.settings.perturbation * noise)
+        loss = ((output - run.target) ** 2).mean()
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        self._optimizer.step()
         run.add(output.detach().mean(dim=(0, 1)), loss.detach())
-        return loss.detach()
 
-    def _guide(self, problem: Problem, padding: tuple[tuple[int, int], ...]) -> Tensor:
+    def _renew(self) -> None:
+        s = self.settings
+
+        def build() -> SkipNetwork:
+            return SkipNetwork(self.n_inputs, s.output_channels, s.width, s.scales, s.skip_channels)
+
+        self._network = seeded(build, s.seed).to(self.device)
+        self._has_network = True
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=s.learning_rate)
+
+    def _guide(self, problem: Problem, padding: Padding) -> Tensor:
         """The network's input (1, channels, y, x): noise as in the paper, or the images themselves."""
         if self.settings.input == "sources":
             images = [*problem.sources, problem.target]
             return self._tensor(np.stack([_pad(image, padding) for image in images]))[None]
-        shape = tuple(
-            n + before + after for n, (before, after) in zip(problem.target.shape, padding, strict=True)
-        )
+        sizes = (n + sum(pad) for n, pad in zip(problem.target.shape, padding, strict=True))
         cpu = torch.Generator().manual_seed(self.settings.seed)
-        return 0.1 * torch.rand(1, self.n_inputs, *shape, generator=cpu).to(self.device)
+        return 0.1 * torch.rand(1, self.n_inputs, *sizes, generator=cpu).to(self.device)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
         return torch.as_tensor(image, dtype=torch.float32, device=self.device)
 
 
-class _Run:
-    """The best output so far, and the running mean and variance of the late ones; all on the device."""
+class Run:
+    """One slice being fitted: the best output so far and the statistics of the late ones, on the device."""
 
-    def __init__(self, target: Tensor):
-        self.best = torch.zeros_like(target)
-        self.best_distance = torch.full((), torch.inf, device=target.device)
-        self.mean = torch.zeros_like(target)
-        self.variance = torch.zeros_like(target)
-        self._n = 0
+    def __init__(self, guide: Tensor, target: Tensor, padding: Padding, limit: int, level: float):
+        self.guide = guide
+        self.target = target
+        self.limit = limit
+        self.level = level
+        self.distances: list[Tensor] = []
+        self._padding = padding
+        self._best = torch.zeros_like(target)
+        self._best_distance = torch.full((), torch.inf, device=target.device)
+        self._mean = torch.zeros_like(target)
+        self._variance = torch.zeros_like(target)
 
     def add(self, output: Tensor, distance: Tensor) -> None:
-        is_better = distance < self.best_distance
-        self.best = torch.where(is_better, output, self.best)
-        self.best_distance = torch.where(is_better, distance, self.best_distance)
-        self._n += 1
-        share = max(1 / self._n, 1 - _LATE)  # a plain mean until there are enough iterates
-        change = output - self.mean
-        self.mean = self.mean + share * change
-        self.variance = (1 - share) * (self.variance + share * change**2)
+        """Take in the output (y, x) of one step and its mean squared distance to the target."""
+        self.distances.append(distance)
+        is_better = distance < self._best_distance
+        self._best = torch.where(is_better, output, self._best)
+        self._best_distance = torch.where(is_better, distance, self._best_distance)
+        share = max(1 / self.steps, 1 - _LATE)  # a plain mean until there are enough iterates
+        change = output - self._mean
+        self._mean = self._mean + share * change
+        self._variance = (1 - share) * (self._variance + share * change**2)
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return len(self.distances)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why to stop now, or "" to go on."""
+        # Reading a number back waits for the device, so only where a stop may depend on it.
+        if self.level > 0 and self.steps and float(self.distances[-1]) <= self.level:
+            return f"distance to the target reached the noise level {self.level:.3g}"
+        return f"all {self.limit} steps done" if self.steps >= self.limit else ""
+
+    def image(self, keep: str) -> np.ndarray:
+        """The output (y, x) with the smallest distance ("best"), or the mean of the late ones ("average")."""
+        return self._crop(self._mean if keep == "average" else self._best)
+
+    def spread(self) -> np.ndarray:
+        """Standard deviation (y, x) of the late outputs."""
+        return self._crop(self._variance.sqrt())
+
+    @property
+    def best_distance(self) -> float:
+        """Smallest mean squared distance to the target so far."""
+        return float(self._best_distance)
+
+    def curve(self) -> list[float]:
+        """The distances of the steps, thinned to some fifty."""
+        return [float(distance) for distance in self.distances[:: max(1, self.steps // _CURVE_POINTS)]]
+
+    def _crop(self, image: Tensor) -> np.ndarray:
+        inside = tuple(
+            slice(before, n - after) for n, (before, after) in zip(image.shape, self._padding, strict=True)
+        )
+        return image.cpu().numpy()[inside]
 
 
-def reflect_padding(shape: tuple[int, ...], scales: int) -> tuple[tuple[int, int], ...]:
+def reflect_padding(shape: tuple[int, ...], scales: int) -> Padding:
     """(before, after) for y and x: up to a multiple of 2^scales, and two pixels at the coarsest scale.
 
     Two, because reflecting by one pixel needs a second one.
@@ -173,5 +178,5 @@ def reflect_padding(shape: tuple[int, ...], scales: int) -> tuple[tuple[int, int
     return tuple(padding)
 
 
-def _pad(image: np.ndarray, padding: tuple[tuple[int, int], ...]) -> np.ndarray:
+def _pad(image: np.ndarray, padding: Padding) -> np.ndarray:
     return np.pad(image, padding, mode="reflect")

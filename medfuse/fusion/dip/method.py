@@ -13,7 +13,7 @@ from ..pca import gain_shares
 from ..types import Fused, SliceFusion, Stack, stack_slices
 
 if TYPE_CHECKING:
-    from .engine import Fit, Problem
+    from .engine import Engine
 
 __all__ = ["DeepImagePrior"]
 
@@ -95,27 +95,32 @@ class DeepImagePrior:
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step."""
         from .._torch import resolve_device
-        from .engine import Engine, make_problem
+        from .engine import Engine
 
         depth = sources.shape[1]
         device = resolve_device(self.device)
         engine = Engine(self, len(sources), device)
         slices = []
         for z in range(depth):
-            problem = make_problem(sources[:, z], self.patch)
             part = subrange(progress, z / depth, (z + 1) / depth)
-            fit = engine.fit(problem, lambda f, m, z=z, p=part: p(f, f"slice {z + 1} of {depth}, {m}"))
-            slices.append(_as_slice(problem, fit))
+            slices.append(self._fuse_slice(engine, sources[:, z], f"slice {z + 1} of {depth}", part))
         fused = stack_slices(slices)
         return Fused(fused.array, fused.maps, {**fused.info, "device": str(device)})
 
+    def _fuse_slice(self, engine: Engine, sources: Stack, name: str, progress: Progress) -> SliceFusion:
+        from .engine import make_problem
 
-def _as_slice(problem: Problem, fit: Fit) -> SliceFusion:
-    info = {
-        "iterations": fit.steps,
-        "loss": fit.distance + problem.floor,
-        "floor": problem.floor,
-        "loss_curve": [distance + problem.floor for distance in fit.curve],
-        "stop_reason": fit.stop_reason,
-    }
-    return SliceFusion(fit.image, {**gain_shares(problem.gains), "uncertainty": fit.spread}, info)
+        problem = make_problem(sources, self.patch)
+        run = engine.start(problem)
+        while not run.stop_reason:
+            progress(run.steps / run.limit, f"{name}, step {run.steps + 1} of {run.limit}")
+            engine.step(run)
+        info = {
+            "iterations": run.steps,
+            "loss": run.best_distance + problem.floor,
+            "floor": problem.floor,
+            "loss_curve": [distance + problem.floor for distance in run.curve()],
+            "stop_reason": run.stop_reason,
+        }
+        maps = {**gain_shares(problem.gains), "uncertainty": run.spread()}
+        return SliceFusion(run.image(self.keep), maps, info)

@@ -7,11 +7,14 @@ figure 21 of its supplement and the super-resolution setting of its experiments.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 __all__ = ["SkipNetwork", "seeded"]
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class SkipNetwork(nn.Module):
@@ -73,7 +76,7 @@ def _convolve(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seq
     )
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def seeded(build: Callable[[], M], seed: int) -> M:
     """Build a module with torch's own initialisation from ``seed``; the global state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
