@@ -1,0 +1,445 @@
+"""One study from files to a folder, in Python and on the command line, on a small generated head."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import medfuse
+from medfuse import Geometry, Recipe, Study, Volume, read_volume, run_study, write_result, write_volume
+from medfuse.errors import Cancelled, RegistrationError
+from medfuse.phantom import render, rigid
+
+TURN = rigid((4.0, -3.0, 6.0), (5.0, -4.0, 3.0))  # how the patient lies in the MR scanner
+DIP = {"steps": 4, "warm_steps": 2, "width": 4, "scales": 2}
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """CT and T1 of one head, each on its own grid and pose."""
+    folder = tmp_path_factory.mktemp("study")
+    ct = Geometry((44, 46, 24), (5.0, 5.0, 8.0), (-107.0, -108.0, -80.0))
+    mr = Geometry((42, 48, 20), (5.2, 5.0, 9.0), (-100.0, -118.0, -76.0))
+    write_volume(render("CT", ct, seed=1), folder / "ct.nii.gz")
+    write_volume(render("T1", mr, pose=TURN, seed=2), folder / "t1.nii.gz")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def study(files):
+    return Study(files / "ct.nii.gz", (files / "t1.nii.gz",), modalities=("CT", "MR"))
+
+
+@pytest.fixture(scope="session")
+def result(study):
+    return run_study(study, Recipe(method="dip", preset="fast", parameters=DIP, device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def folder(result, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "out"
+    write_result(result, out)
+    return out
+
+
+def medfuse_command(*words, cwd=None):
+    command = [sys.executable, "-m", "medfuse", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+class TestResult:
+    def test_registration_finds_the_known_pose(self, result):
+        """The transform takes points of the CT to the same anatomy in the MR."""
+        (registration,) = result.registrations
+        assert registration.verdict == "ok"
+        for point in ((0, 0, 0), (50, 20, 30), (-40, 60, -20), (10, -70, 40)):
+            expected = (TURN @ [*point, 1])[:3]
+            found = registration.transform.TransformPoint([float(v) for v in point])
+            assert np.linalg.norm(found - expected) < 2
+
+    def test_all_lies_on_the_fixed_grid(self, result, study):
+        fixed = read_volume(study.fixed)
+        assert result.fused_volume.geometry == fixed.geometry
+        assert all(volume.geometry == fixed.geometry for volume in result.volumes)
+        assert result.sources.shape == (2, *fixed.geometry.shape)
+
+    def test_registered_volumes_keep_their_units(self, result, study):
+        assert result.volumes[0].array.min() < -900
+        assert result.volumes[1].array.max() == pytest.approx(
+            read_volume(study.moving[0]).array.max(), rel=0.1
+        )
+
+    def test_outside_the_moving_volume_is_marked(self, result):
+        moving = result.volumes[1]
+        assert moving.valid is not None
+        assert not moving.valid.all()
+        assert result.sources[1][~moving.valid].max() == 0
+
+    def test_scores_of_method_and_baselines(self, result):
+        assert list(result.scores) == ["dip", "average", "maximum", "pca"]
+        assert result.scores["pca"].whole["q"] > result.scores["average"].whole["q"]
+
+    def test_the_same_seed_gives_the_same_result(self, result, study):
+        again = run_study(study, result.recipe)
+        np.testing.assert_array_equal(again.fused.array, result.fused.array)
+
+    def test_labels(self, result):
+        assert result.labels == ("fixed CT", "moving MR")
+
+
+class TestFolder:
+    def test_its_contents(self, folder):
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        assert names == [
+            "fused.nii.gz",
+            "maps/uncertainty.nii.gz",
+            "maps/weight_0.nii.gz",
+            "maps/weight_1.nii.gz",
+            "metrics.csv",
+            "provenance.json",
+            "recipe.toml",
+            "registered/fixed.nii.gz",
+            "registered/moving_1.nii.gz",
+            "report.html",
+            "transforms/moving_1.tfm",
+        ]
+
+    def test_fused_volume(self, folder, result):
+        fused = read_volume(folder / "fused.nii.gz", modality="OT")
+        np.testing.assert_array_equal(fused.array, result.fused.array)
+        assert fused.geometry.matches(result.volumes[0].geometry, 1e-3)
+        assert 0 <= fused.array.min() < fused.array.max() <= 1
+
+    def test_transform_is_read_by_simpleitk(self, folder, result):
+        read = sitk.ReadTransform(str(folder / "transforms" / "moving_1.tfm"))
+        point = (10.0, 20.0, 30.0)
+        expected = result.registrations[0].transform.TransformPoint(point)
+        np.testing.assert_allclose(read.TransformPoint(point), expected, atol=1e-6)
+
+    def test_metrics_table(self, folder, result):
+        rows = list(csv.DictReader((folder / "metrics.csv").open()))
+        whole = {row["method"]: row for row in rows if row["slice"] == "whole"}
+        assert list(whole) == ["dip", "average", "maximum", "pca"]
+        for key in ("pe", "mi", "q", "cv"):
+            assert float(whole["dip"][key]) == pytest.approx(result.scores["dip"].whole[key])
+            slices = [
+                float(r[key]) for r in rows if r["method"] == "dip" and r["slice"] != "whole" and r[key]
+            ]
+            assert np.mean(slices) == pytest.approx(float(whole["dip"][key]))
+
+    def test_provenance(self, folder, study):
+        facts = json.loads((folder / "provenance.json").read_text())
+        import hashlib
+
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in study.paths]
+        assert [one["sha256"] for one in facts["inputs"]] == digests
+        assert facts["method"]["key"] == "dip"
+        assert facts["method"]["parameters"]["steps"] == 4
+        assert facts["registrations"][0]["verdict"] == "ok"
+        assert facts["registrations"][0]["seed"] == facts["recipe"]["seed"] == 1
+        assert facts["result"]["iterations"][0] == 4
+        assert facts["result"]["iterations"][1:] == [2] * (len(facts["result"]["iterations"]) - 1)
+        assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "score"}
+        assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
+
+    def test_no_path_leaks_unless_asked(self, folder, study, result, tmp_path):
+        for name in ("provenance.json", "report.html", "recipe.toml", "metrics.csv"):
+            text = (folder / name).read_text()
+            assert str(study.fixed.parent) not in text
+            assert study.moving[0].name not in text
+        import dataclasses
+
+        keeping = dataclasses.replace(
+            result, recipe=dataclasses.replace(result.recipe, keep_identifiers=True)
+        )
+        write_result(keeping, tmp_path / "kept")
+        assert str(study.fixed) in (tmp_path / "kept" / "provenance.json").read_text()
+
+    def test_recipe_repeats_the_run(self, folder, result):
+        assert Recipe.read(folder / "recipe.toml") == result.recipe
+
+    def test_report_is_one_well_formed_page(self, folder):
+        page = (folder / "report.html").read_text()
+        tags = _Tags()
+        tags.feed(page)
+        assert tags.open == []
+        assert tags.sources
+        assert all(source.startswith("data:image/png;base64,") for source in tags.sources)
+        assert not re.search(r"(?:href|src)=[\"']?(?:http|//|file)", page)
+        for words in ("Registration", "checkerboard", "average", "maximum", "pca", "not a medical device"):
+            assert words in page
+
+    def test_text_from_outside_is_escaped(self, result, tmp_path):
+        import dataclasses
+
+        bad = dataclasses.replace(result, notes=("<script>alert(1)</script>",))
+        page = write_result(bad, tmp_path / "out").read_text()
+        assert "<script>" not in page
+        assert "&lt;script&gt;" in page
+
+
+class _Tags(HTMLParser):
+    """Which tags are still open, and where pictures come from."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.sources.append(dict(attrs)["src"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+class TestOtherWays:
+    def test_aligned_volumes_without_registration(self, files, tmp_path):
+        result = run_study(
+            Study(files / "ct.nii.gz", (files / "ct.nii.gz",), ("CT", "CT")),
+            Recipe(method="average", registration="none"),
+        )
+        np.testing.assert_allclose(result.fused.array, result.sources[0], atol=1e-6)
+        assert result.registrations[0].verdict == "given"
+
+    def test_initial_transform_is_used_as_it_stands(self, study, result, tmp_path):
+        medfuse.io.write_transform(result.registrations[0].transform, tmp_path / "start.tfm")
+        given = Study(study.fixed, study.moving, study.modalities, (tmp_path / "start.tfm",))
+        again = run_study(given, Recipe(method="average", registration="none"))
+        np.testing.assert_allclose(again.volumes[1].array, result.volumes[1].array, atol=1e-3)
+
+    def test_three_volumes(self, files):
+        study = Study(files / "ct.nii.gz", (files / "ct.nii.gz", files / "ct.nii.gz"), ("CT",) * 3)
+        result = run_study(study, Recipe(method="pca", registration="none"))
+        assert result.labels == ("fixed CT", "moving 1 CT", "moving 2 CT")
+        assert set(result.fused.maps) == {"weight_0", "weight_1", "weight_2"}
+
+    def test_failed_registration_stops_unless_accepted(self, study, monkeypatch):
+        import dataclasses
+
+        import medfuse.pipeline
+
+        real = medfuse.pipeline.register
+
+        def fail(*args, **kwargs):
+            return dataclasses.replace(real(*args, **kwargs), verdict="failed", reasons=("it does not fit",))
+
+        monkeypatch.setattr(medfuse.pipeline, "register", fail)
+        recipe = Recipe(method="average", registration="none")
+        with pytest.raises(
+            RegistrationError, match=r"moving volume failed: it does not fit. Give --initial-transform"
+        ):
+            run_study(study, recipe)
+        accepted = dataclasses.replace(recipe, accept_registration=True)
+        assert run_study(study, accepted).registrations[0].verdict == "failed"
+
+    def test_cancel(self, study):
+        def stop(fraction, message):
+            if fraction > 0.1:
+                raise Cancelled(message)
+
+        with pytest.raises(Cancelled):
+            run_study(study, Recipe(method="average"), stop)
+
+    def test_windows_are_those_asked_for(self, files):
+        study = Study(files / "ct.nii.gz", (files / "ct.nii.gz",), ("CT", "CT"))
+        recipe = Recipe(method="average", registration="none", windows=("CT=brain", "2=40/400"))
+        result = run_study(study, recipe)
+        assert [(w.lower, w.upper) for w in result.windows] == [(0, 100), (-160, 240)]
+
+
+class TestCommandLine:
+    def test_fuse_writes_the_folder_and_prints_the_report(self, study, tmp_path):
+        out = tmp_path / "out"
+        run = medfuse_command(
+            "fuse", *study.paths, "-o", out, "--method", "pca", "-p", "patch=5", "--modality", "CT", "--modality",
+            "mr", "--progress", "json",
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.strip() == str(out / "report.html")
+        assert (out / "report.html").exists()
+        assert json.loads((out / "provenance.json").read_text())["method"]["parameters"] == {"patch": 5}
+        lines = [json.loads(line) for line in run.stderr.splitlines() if line.startswith("{")]
+        assert lines[-1] == {"fraction": 1.0, "message": "done"}
+        assert [line["fraction"] for line in lines] == sorted(line["fraction"] for line in lines)
+        assert "registration of moving MR: ok" in run.stderr
+
+        again = medfuse_command("fuse", *study.paths, "-o", out)
+        assert again.returncode == 2
+        assert "exists and is not empty" in again.stderr
+
+    def test_recipe_file_and_options_on_top(self, files, tmp_path):
+        (tmp_path / "r.toml").write_text('method = "pca"\nregistration = "none"\n[parameters]\npatch = 7\n')
+        out = tmp_path / "out"
+        ct = files / "ct.nii.gz"
+        base = [
+            "fuse",
+            ct,
+            ct,
+            "--recipe",
+            tmp_path / "r.toml",
+            "--progress",
+            "none",
+            "--overwrite",
+            "-o",
+            out,
+        ]
+        assert medfuse_command(*base, "--seed", "5").returncode == 0
+        recipe = Recipe.read(out / "recipe.toml")
+        assert (recipe.method, recipe.registration, recipe.seed) == ("pca", "none", 5)
+        assert recipe.parameters == {"patch": 7}
+        assert medfuse_command(*base, "--method", "average").returncode == 0
+        assert Recipe.read(out / "recipe.toml").parameters == {}
+
+    def test_cancel_file(self, study, tmp_path):
+        (tmp_path / "stop").touch()
+        run = medfuse_command(
+            "fuse", *study.paths, "-o", tmp_path / "out", "--cancel-file", tmp_path / "stop"
+        )
+        assert run.returncode == 130
+        assert "cancelled; nothing was written" in run.stderr
+        assert [p.name for p in tmp_path.iterdir()] == ["stop"]
+
+    def test_methods(self):
+        assert "dip" in medfuse_command("methods").stdout
+        shown = medfuse_command("methods", "show", "dip").stdout
+        assert "steps=2000" in shown
+        assert "preset fast" in shown
+        schema = {one["key"]: one for one in json.loads(medfuse_command("methods", "--json").stdout)}
+        steps = next(p for p in schema["dip"]["parameters"] if p["name"] == "steps")
+        assert (steps["kind"], steps["default"], steps["minimum"]) == ("int", 2000, 1)
+
+    def test_metrics_of_images(self, tmp_path):
+        from PIL import Image
+
+        rng = np.random.default_rng(0)
+        for name in "abf":
+            Image.fromarray(rng.integers(0, 256, (40, 50), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+        run = medfuse_command("metrics", *(tmp_path / f"{name}.png" for name in "abf"))
+        assert run.returncode == 0, run.stderr
+        a, b, f = (np.asarray(Image.open(tmp_path / f"{n}.png")) / 255 for n in "abf")
+        value = medfuse.METRICS["pe"].function(np.stack([a, b]), f)
+        assert f"{value:.6f}" in run.stdout
+
+    def test_metrics_of_volumes(self, folder):
+        names = ("registered/fixed.nii.gz", "registered/moving_1.nii.gz", "fused.nii.gz")
+        run = medfuse_command("metrics", *(folder / name for name in names))
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.count("higher is better") >= 4
+
+    def test_metrics_list_and_show(self):
+        assert "Petrovi" in medfuse_command("metrics", "list").stdout
+        assert "doi" in medfuse_command("metrics", "show", "pe").stdout.lower()
+
+    def test_info(self, files):
+        run = medfuse_command("info", files / "ct.nii.gz")
+        assert run.returncode == 0, run.stderr
+        assert "44×46×24" in run.stdout
+
+    def test_version_and_help(self):
+        assert medfuse_command("--version").stdout.strip() == f"medfuse {medfuse.__version__}"
+        assert "not a medical device" in medfuse_command("--help").stdout
+
+
+class TestBadInput:
+    """One clear line, exit code 2, and nothing written."""
+
+    @pytest.fixture
+    def place(self, tmp_path, files):
+        from PIL import Image
+
+        ct = read_volume(files / "ct.nii.gz", modality="CT")
+        far = Geometry((8, 8, 8), (5.0, 5.0, 5.0), (5000.0, 0.0, 0.0))
+        write_volume(Volume(np.random.default_rng(0).random((8, 8, 8)), far), tmp_path / "far.nii.gz")
+        holes = np.array(ct.array)
+        holes[3, 3, 3] = np.nan
+        write_volume(ct.with_array(holes), tmp_path / "nan.nii.gz")
+        Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "flat.png")
+        (tmp_path / "empty").mkdir()
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["{ct}", "gone.nii.gz"], r"gone\.nii\.gz.*(no such|not exist|not found)"),
+            (["{ct}", "empty"], r"empty"),
+            (["{ct}", "flat.png"], r"2-D image"),
+            (["{ct}", "far.nii.gz", "--no-registration"], r"overlap"),
+            (["{ct}"], r"one volume only"),
+            (["{ct}", "{ct}", "--method", "dipp"], r"unknown fusion method 'dipp'.*Choose from: dip"),
+            (["{ct}", "{ct}", "-p", "setps=3"], r"unknown parameter 'setps'. Did you mean 'steps'"),
+            (["{ct}", "{ct}", "-p", "steps"], r"expected KEY=VALUE"),
+            (["{ct}", "{ct}", "-p", "steps=-1"], r"steps=-1: expected at least 1"),
+            (["{ct}", "{ct}", "--preset", "slow"], r"unknown preset 'slow'"),
+            (["{ct}", "nan.nii.gz"], r"nan\.nii\.gz.*(NaN|not finite|infinite)"),
+            (["{ct}", "{ct}", "--device", "cuda:63"], r"'cuda:63' is not there; this machine has: cpu"),
+            (["{ct}", "{ct}", "--device", "gpu"], r"device=gpu: expected auto, cpu"),
+            (["{ct}", "{ct}", "--window", "bones"], r"unknown window 'bones'"),
+            (["{ct}", "{ct}", "--seed", "0"], r"seed 0: expected a whole number of at least 1"),
+            (["{ct}", "{ct}", "--modality", "CT"], r"1 modalities for 2 volumes"),
+            (["{ct}", "{ct}", "--initial-transform", "gone.tfm"], r"gone\.tfm"),
+        ],
+    )
+    def test_refused(self, place, files, words, message):
+        before = sorted(p.name for p in place.iterdir())
+        words = [word.format(ct=files / "ct.nii.gz") for word in words]
+        run = medfuse_command("fuse", *words, "-o", "out", "--progress", "none", cwd=place)
+        assert run.returncode == 2, run.stderr
+        assert re.search(message, run.stderr), run.stderr
+        assert len(run.stderr.strip().splitlines()) == 1, run.stderr
+        assert run.stderr.startswith("medfuse: error: ")
+        assert sorted(p.name for p in place.iterdir()) == before
+
+    @pytest.mark.parametrize(
+        ("output", "message"),
+        [
+            ("full", "exists and is not empty"),
+            ("missing/out", "does not exist"),
+            ("flat.png", "no folder"),
+            ("flat.png/out", "does not exist"),
+        ],
+    )
+    def test_output_refused_before_any_work(self, place, files, output, message):
+        (place / "full").mkdir()
+        (place / "full" / "notes.txt").write_text("mine")
+        ct = files / "ct.nii.gz"
+        run = medfuse_command("fuse", ct, ct, "-o", output, "--progress", "none", cwd=place)
+        assert run.returncode == 2
+        assert message in run.stderr
+        assert (place / "full" / "notes.txt").read_text() == "mine"
+
+    @pytest.mark.parametrize(
+        "words",
+        [["metrics", "a.png"], ["metrics", "show", "nope"], ["methods", "show", "nope"], ["info", "gone"]],
+    )
+    def test_other_commands(self, words, tmp_path):
+        run = medfuse_command(*words, cwd=tmp_path)
+        assert run.returncode == 2
+        assert run.stderr.startswith("medfuse: error: ")
+
+    def test_usage_errors(self):
+        run = medfuse_command("fuse", "--no-such-option")
+        assert run.returncode == 2
+        assert "--no-such-option" in run.stderr
+
+
+def test_real_ct_and_t2_need_no_hint(shared_data, tmp_path):
+    """The MRI-DIR pair: one object scanned feet-first and head-first, half a turn apart."""
+    paths = [shared_data(f"volumes/mridir/mridir_{name}_1p5mm.nii.gz") for name in ("CT", "T2")]
+    run = medfuse_command("fuse", *paths, "-o", tmp_path / "out", "--method", "average", "--progress", "none")
+    assert run.returncode == 0, run.stderr
+    (registration,) = json.loads((tmp_path / "out" / "provenance.json").read_text())["registrations"]
+    assert registration["verdict"] == "ok"
+    assert registration["figures"]["rotation_deg"] == pytest.approx(180, abs=10)
