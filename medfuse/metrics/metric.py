@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ParameterError
 
-__all__ = ["Metric", "Undefined", "check_images"]
+__all__ = ["Metric", "Undefined", "check_images", "two_sources"]
 
 _EPS = np.finfo(float).eps
 
@@ -50,11 +50,15 @@ class Metric:
     range:
         Smallest and largest value that can occur.
     reference:
-        Paper with DOI, and the public code whose values it equals.
+        Paper with DOI.
     unit:
-        "" for a plain number, "bit", "grey value".
+        "" for a plain number, "bit", "nat", "grey level".
+    code:
+        The public code whose values it equals.
     notes:
-        Known faults of the reference, kept or guarded.
+        Known faults of that code, kept or guarded, and what flatters the score.
+    two_sources:
+        Whether it is defined for two sources only.
     """
 
     key: str
@@ -64,11 +68,15 @@ class Metric:
     range: tuple[float, float]
     reference: str
     unit: str = ""
+    code: str = ""
     notes: str = ""
+    two_sources: bool = False
 
 
 def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``sources`` and ``fused`` as float64, after checking shapes and range.
+    """``sources`` and ``fused`` as float64 in [0, 1], after checking shapes and range.
+
+    8-bit images (uint8) are divided by 255.
 
     Raises
     ------
@@ -76,8 +84,7 @@ def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np
         If they are not (n, y, x) with n ≥ 2 and (y, x), or hold values that are not finite or
         outside [0, 1].
     """
-    sources = np.asarray(sources, dtype=float)
-    fused = np.asarray(fused, dtype=float)
+    sources, fused = _unit(sources), _unit(fused)
     if sources.ndim != 3 or len(sources) < 2 or fused.ndim != 2:
         raise ParameterError(
             f"sources of shape {sources.shape} and fused of shape {fused.shape}: "
@@ -92,6 +99,27 @@ def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np
         low, high = values.min(), values.max()
         if not (low >= -_EPS and high <= 1 + _EPS):  # also catches NaN
             raise ParameterError(
-                f"{what} ranges from {low:g} to {high:g}: metrics take [0, 1]; divide 8-bit by 255"
+                f"{what} ranges from {low:g} to {high:g}: metrics take [0, 1]; rescale it, or pass 8-bit "
+                "images as uint8"
             )
     return sources, fused
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    return images / 255 if images.dtype == np.uint8 else images.astype(float)
+
+
+def two_sources(key: str, sources: np.ndarray) -> None:
+    """Refuse other than two sources, for the metrics that are defined for two.
+
+    Raises
+    ------
+    ParameterError
+        If there are more.
+    """
+    if len(sources) != 2:
+        raise ParameterError(
+            f"metric {key!r} is defined for two sources and got {len(sources)}: "
+            "leave it out, or score the sources two by two"
+        )
