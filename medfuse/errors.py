@@ -10,7 +10,7 @@
     ├── RegistrationError       registration that could not run, or that failed and was not accepted
     ├── ParameterError          a value out of range or of the wrong kind
     │   └── UnknownNameError    a method, metric, preset or parameter that does not exist
-    ├── DeviceError             a compute device that is not there
+    ├── DeviceError             a compute device that is not there, or has too little memory
     ├── DependencyError         an optional package that is not installed
     └── WeightsError            pretrained weights that are missing or damaged
 
@@ -85,7 +85,7 @@ class UnknownNameError(ParameterError, KeyError):
 
 
 class DeviceError(MedfuseError):
-    """The compute device that was asked for is not there."""
+    """The compute device that was asked for is not there, or has too little memory."""
 
 
 class DependencyError(MedfuseError):

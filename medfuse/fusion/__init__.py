@@ -37,6 +37,7 @@ METHODS: Registry[type[FusionMethod]] = Registry(
         "gmc": "medfuse.fusion.gmc:SparseGMC",
         "laplacian": "medfuse.fusion.laplacian:LaplacianPyramid",
         "wavelet": "medfuse.fusion.wavelet:Wavelet",
+        "gff": "medfuse.fusion.gff:GuidedFilterFusion",
         "average": "medfuse.fusion.simple:Average",
         "maximum": "medfuse.fusion.simple:Maximum",
     },

@@ -29,6 +29,7 @@ IDENTICAL = {  # key -> largest difference from the source when all sources are 
     "gmc": 0.03,  # coefficients below its λ of 0.005 are meant to vanish
     "laplacian": 1e-6,
     "wavelet": 1e-6,
+    "gff": 1e-6,
 }
 BRIGHTENS = {
     "pca",
