@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     MRImageStorage,
     generate_uid,
 )
@@ -63,7 +67,8 @@ def _slice(
 ) -> FileDataset:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = syntax
-    dataset = FileDataset(None, Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    little, implicit = syntax != ExplicitVRBigEndian, syntax == ImplicitVRLittleEndian
+    dataset = FileDataset(None, Dataset(), b"\0" * 128, meta, implicit, little)
     dataset.SOPClassUID = STORAGE[modality]
     dataset.Modality = modality
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -91,6 +96,19 @@ def set_pixels(dataset: FileDataset, plane: np.ndarray) -> None:
     order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
     dataset.PixelData = plane.astype(plane.dtype.newbyteorder(order)).tobytes()
     dataset["PixelData"].VR = "OW"
+
+
+def compress_jpeg_2000(dataset: FileDataset) -> None:
+    """Compress the 16-bit pixels of a dataset without loss, by Pillow."""
+    from PIL import Image
+
+    plane = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns)
+    stream = BytesIO()
+    Image.fromarray(plane).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
 
 
 def _ds(value: float) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
-from .files import check_finite
+from .files import check_finite, reading
 
 __all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_volume"]
 
@@ -88,8 +88,9 @@ def read_volume(path: str | Path, *, modality: str | None = None, series: str | 
     path = Path(path)
     if modality is not None and modality not in MODALITIES:
         raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}")
-    volume = _read(path, series)
-    check_finite(path, volume.array)
+    with reading(path):
+        volume = _read(path, series)
+        check_finite(path, volume.array)
     if modality is not None:
         return replace(volume, modality=modality)
     return volume if "Modality" in volume.metadata else _with_guessed_modality(volume)

@@ -12,7 +12,7 @@ slice, ``reader`` puts them together.
 
 from __future__ import annotations
 
-from .headers import looks_like_dicom
+from .parse import looks_like_dicom
 from .reader import inspect, read
 
 __all__ = ["inspect", "looks_like_dicom", "read"]

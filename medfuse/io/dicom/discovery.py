@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ...errors import ReadError, SeriesError
 from ..files import files_below, one_line
-from .headers import Header, is_uid, looks_like_dicom, read_header
+from .headers import Header, is_uid, read_header
+from .parse import looks_like_dicom
 
 __all__ = ["Found", "Series", "checked", "choose", "find_series"]
 
@@ -134,7 +135,7 @@ def find_series(path: Path) -> Found:
         headers = [own, *(header for header in siblings if header.get("SeriesInstanceUID") == same)]
     groups: dict[str, list[Header]] = {}
     for header in headers:
-        if "Rows" in header.values and "Columns" in header.values:  # else a report, a plan, a structure set
+        if header.has_pixels:
             groups.setdefault(header.get("SeriesInstanceUID", ""), []).append(header)
     found = [_series(uid, group) for uid, group in groups.items()]
     found.sort(key=lambda series: (series.first.get("SeriesNumber", 0), series.uid))
@@ -162,11 +163,10 @@ def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]
 
 
 def _image_or_other(header: Header) -> Header:
-    sop_class = header.get("SOPClassUID")
-    if "Rows" not in header.values and (sop_class in _IMAGE_OF or sop_class in _ENHANCED):
-        raise ReadError(
-            f"{header.path}: an image without Rows: the file is cut off or damaged; copy it again"
-        )
+    """Reports, plans and structure sets have no pixels; a CT slice without pixels is damaged."""
+    classes = {header.get("SOPClassUID"), header.storage_class}
+    if not header.has_pixels and not classes.isdisjoint([*_IMAGE_OF, *_ENHANCED]):
+        raise ReadError(f"{header.path}: no pixels: the file is cut off or damaged; copy it again")
     return header
 
 

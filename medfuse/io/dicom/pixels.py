@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from ...errors import ReadError
-from ..files import reading
-from .headers import Header, load
+from ..files import one_line, reading
+from .headers import Header
+from .parse import load
 
 __all__ = ["check_pixels", "read_slice"]
 
@@ -17,6 +20,8 @@ _NATIVE = {
     "1.2.840.10008.1.2.2": ">",
 }
 """Transfer syntaxes with plain pixels -> byte order."""
+
+_RLE = "1.2.840.10008.1.2.5"
 
 _PIXEL_KEYWORDS = (
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
@@ -91,8 +96,10 @@ def _too_short(header: Header, there: int) -> str:
 
 def _decode(header: Header) -> np.ndarray:
     """The cells as allocated, (y, x), unsigned or signed as the decoder has them."""
-    dataset = load(header.path, _PIXEL_KEYWORDS, _declared_bytes(header) + _SLACK_BYTES, pixels=True)
-    if "PixelData" not in dataset:
+    dataset, has_pixels = load(
+        header.path, _PIXEL_KEYWORDS, _declared_bytes(header) + _SLACK_BYTES, pixels=True
+    )
+    if not has_pixels:
         raise ReadError(f"{header.path}: no PixelData: the file is cut off or holds no image; copy it again")
     shape = (header.get("Rows"), header.get("Columns"))
     if header.transfer_syntax not in _NATIVE:
@@ -113,7 +120,16 @@ def _decompress(dataset: object, header: Header, shape: tuple[int, int]) -> np.n
     except NotImplementedError:
         decoder = None
     if decoder is not None and decoder.is_available:
-        array = decoder.as_array(dataset, raw=True, index=0)[0]
+        with warnings.catch_warnings():
+            # RLE states no size of its own: that it does not fit Rows and Columns shows as a warning only.
+            warnings.simplefilter("error" if header.transfer_syntax == _RLE else "ignore")
+            try:
+                array = decoder.as_array(dataset, raw=True, index=0)[0]
+            except Exception as error:
+                raise ReadError(
+                    f"{header.path}: its compressed pixels do not decode to {shape[1]}×{shape[0]} as the "
+                    f"header says: the file is damaged; copy it again ({one_line(error)})"
+                ) from error
     else:
         array = _decompress_by_gdcm(header)
     if array.shape != shape:

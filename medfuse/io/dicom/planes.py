@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -52,7 +54,7 @@ def plane_of(header: Header) -> Plane:
     position = _numbers(header, "ImagePositionPatient", 3, "where the slice lies")
     cosines = _numbers(header, "ImageOrientationPatient", 6, "how the slice is turned").reshape(2, 3)
     between_rows, between_columns = _numbers(header, "PixelSpacing", 2, "the size of a pixel").tolist()
-    size = (int(header.get("Columns", 0)), int(header.get("Rows", 0)))
+    size = (header.get("Columns", 0), header.get("Rows", 0))
     check_voxels(header.path, (*size, 1))
     for value in (between_columns, between_rows):
         if not _SPACING_MM[0] <= value <= _SPACING_MM[1]:
@@ -78,10 +80,12 @@ def _numbers(header: Header, keyword: str, count: int, meaning: str) -> np.ndarr
         raise SeriesError(
             f"{header.path}: no {keyword}: it does not say {meaning}; export the series again from the PACS"
         )
-    numbers = np.atleast_1d(np.asarray(value, dtype=float))
-    if numbers.shape != (count,) or not np.all(np.isfinite(numbers)):
-        raise SeriesError(f"{header.path}: {keyword} is {_list(numbers)}; expected {count} finite numbers")
-    return numbers
+    values = value if isinstance(value, tuple) else (value,)
+    if len(values) != count or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
+        raise SeriesError(
+            f"{header.path}: {keyword} is {header.text(keyword)}; expected {count} finite numbers"
+        )
+    return np.array(values, dtype=float)
 
 
 def _list(numbers: np.ndarray) -> str:
@@ -90,14 +94,22 @@ def _list(numbers: np.ndarray) -> str:
 
 def check_alike(planes: list[Plane]) -> None:
     """Refuse slices of one series that differ in size, orientation, spacing or frame of reference."""
-    first = planes[0]
-    for plane in planes[1:]:
-        what = _difference(first, plane)
+    kinds = [_rough_kind(plane) for plane in planes]
+    usual = planes[kinds.index(Counter(kinds).most_common(1)[0][0])]
+    for plane in planes:
+        what = _difference(usual, plane)
         if what:
             raise SeriesError(
-                f"{plane.header.path}: {what} than in {first.header.path.name}: "
+                f"{plane.header.path}: {what} than in {usual.header.path.name}: "
                 "the slices of this series do not make one volume; export them as separate series"
             )
+
+
+def _rough_kind(plane: Plane) -> tuple[object, ...]:
+    """Equal for planes that are alike, so that the odd one out is named."""
+    numbers = np.concatenate([plane.row, plane.column, plane.spacing])
+    rough = [round(float(value), 2) + 0.0 for value in numbers]  # + 0: no -0
+    return (plane.size, *rough, plane.header.get("FrameOfReferenceUID"))
 
 
 def _difference(a: Plane, b: Plane) -> str:

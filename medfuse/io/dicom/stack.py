@@ -94,10 +94,10 @@ def _plain(value: object) -> str:
 def _evenness(path: Path, positions: np.ndarray, depth: np.ndarray) -> list[str]:
     """Judge how well equal steps describe the positions: fine, a note, or an error that says where."""
     gaps = np.diff(depth)
-    usual = float(np.median(gaps))
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # the lower median: a gap is never shorter than a step
     worst = float(np.linalg.norm(positions - _even_positions(positions), axis=1).max())
-    # A quarter of a step at most, else a missing slice of a very fine stack would pass.
-    allowed = min(max(_NOTED_MM, _NOTED_PART * usual), usual / 4)
+    # An eighth of a step at most, else a missing slice of a very fine stack would pass.
+    allowed = min(max(_NOTED_MM, _NOTED_PART * usual), usual / 8)
     odd = np.flatnonzero(np.abs(gaps - usual) > 2 * allowed)
     if len(odd) or worst > allowed:
         raise SeriesError(
