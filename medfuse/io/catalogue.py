@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import MedfuseError, ReadError
 from ..volume import Geometry
-from .files import files_below
+from .files import existing, files_below
 from .formats import format_of, read_volume
 
 __all__ = ["Description", "describe"]
@@ -62,9 +62,9 @@ def describe(path: str | Path) -> list[Description]:
     Raises
     ------
     ReadError
-        If the path does not exist, or holds nothing that could be a volume.
+        If the path does not exist, or is a folder without any volume or DICOM image.
     """
-    path = Path(path)
+    path = existing(path)
     if path.is_dir():
         volumes = [_volume(file) for file in files_below(path) if format_of(file)]
         found = [*_series(path), *volumes]

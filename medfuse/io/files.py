@@ -17,6 +17,7 @@ from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, Wri
 __all__ = [
     "check_finite",
     "check_voxels",
+    "existing",
     "files_below",
     "max_voxels",
     "one_line",
@@ -70,6 +71,14 @@ def one_line(text: object, limit: int = 200) -> str:
     """``text`` for a message: on one line, without control characters, not longer than ``limit``."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def existing(path: str | Path) -> Path:
+    """``path`` as a Path; refused if nothing is there."""
+    path = Path(path)
+    if not path.exists():
+        raise ReadError(f"{path}: does not exist; check the name and the folder")
+    return path
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
-from .files import check_finite, reading
+from .files import check_finite, existing, reading
 
 __all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_volume"]
 
@@ -85,7 +85,7 @@ def read_volume(path: str | Path, *, modality: str | None = None, series: str | 
     ParameterError
         If ``modality`` is unknown, or ``series`` is given for a file that has none.
     """
-    path = Path(path)
+    path = existing(path)
     if modality is not None and modality not in MODALITIES:
         raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}")
     with reading(path):
@@ -97,8 +97,6 @@ def read_volume(path: str | Path, *, modality: str | None = None, series: str | 
 
 
 def _read(path: Path, series: str | None) -> Volume:
-    if not path.exists():
-        raise ReadError(f"{path}: does not exist; check the name and the folder")
     known = None if path.is_dir() else format_of(path)
     if known is not None:
         if series is not None:

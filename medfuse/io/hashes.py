@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from ..errors import ReadError
-from .files import files_below
+from .files import existing, files_below
 
 __all__ = ["sha256_of"]
 
@@ -29,9 +29,7 @@ def sha256_of(path: str | Path) -> str:
     ReadError
         If the path does not exist or cannot be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise ReadError(f"{path}: does not exist; check the name and the folder")
+    path = existing(path)
     try:
         if path.is_file():
             return _sha256(path)

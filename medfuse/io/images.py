@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ReadError
-from .files import check_finite, check_voxels, reading
+from .files import check_finite, check_voxels, existing, reading
 from .formats import PICTURES
 
 __all__ = ["read_image"]
@@ -32,9 +32,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.float32]:
     ReadError
         If the file does not exist, is damaged, in colour, or has values beyond these ranges.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ReadError(f"{path}: no such image; check the name and the folder")
+    path = existing(path)
     if path.suffix.lower() not in PICTURES:
         raise ReadError(f"{path}: not a 2-D image that is known; expected one of {', '.join(PICTURES)}")
     with reading(path):
@@ -79,7 +77,7 @@ def _from_mat(path: Path) -> npt.NDArray[np.float32]:
     if len(found) != 1:
         raise ReadError(f"{path}: holds {len(found)} 2-D arrays ({', '.join(found) or 'none'}); expected one")
     (array,) = found.values()
-    white = {"u1": 255, "u2": 65535, "b1": 1}.get(array.dtype.str[1:], 1)
-    if array.dtype.kind not in "buif":
+    white = {"u1": 255, "u2": 65535}.get(array.dtype.str[1:], 1)
+    if array.dtype.kind not in "uif":
         raise ReadError(f"{path}: values of type {array.dtype}; expected real numbers")
     return (array / white).astype(np.float32)

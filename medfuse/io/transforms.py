@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ReadError, WriteError
-from .files import reading, replacing
+from .files import existing, reading, replacing
 from .itk import first_reason
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def read_transform(path: str | Path) -> SimpleITK.Transform:
     """
     import SimpleITK
 
-    path = Path(path)
-    if not path.is_file():
-        raise ReadError(f"{path}: no such transform file; check the name and the folder")
+    path = existing(path)
     with reading(path):
         with path.open("rb") as stream:
             start = stream.read(len(_TEXT_START))
