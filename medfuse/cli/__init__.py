@@ -1,4 +1,4 @@
-"""The command line: ``medfuse fuse``, ``demo``, ``methods``, ``metrics``, ``info``.
+"""The command line: ``medfuse fuse``, ``demo``, ``methods``, ``metrics``, ``info``, ``weights``.
 
 Exit codes: 0 done, 2 bad input or usage, 130 cancelled.  Errors are one line on stderr.
 """
@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, MedfuseError
-from . import demo, fuse, listing, score
+from . import demo, fuse, listing, score, weights
 
 __all__ = ["app", "main"]
 
@@ -30,6 +30,7 @@ app.command("demo")(demo.demo)
 app.command("methods")(listing.methods)
 app.command("metrics")(score.metrics)
 app.command("info")(listing.info)
+app.add_typer(weights.app, name="weights")
 
 
 def _show_version(wanted: bool) -> None:
