@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .shapes import Points, ellipsoid, mirror, smooth_union, tube
+from .shapes import Points, ellipsoid, mirror, smooth_intersection, smooth_union, tube
 from .skull import ALL, Cranium, Distance, Layer, among
 from .texture import field, sheets
 
@@ -154,8 +154,9 @@ def _hindbrain(p: Points, fossa: Distance, stem: Distance, seed: int) -> Iterato
 def _core(p: Points, mirrored: Points, callosum: Distance) -> Iterator[Layer]:
     """Corpus callosum, deep grey matter, ventricles, and the calcified spots."""
     ax, y, z = mirrored
-    ends = 3.0 + 2.4 * np.minimum(np.abs(y - 5) / 30, 1) ** 3  # genu and splenium are thicker
-    arch = np.maximum(np.abs(callosum + 4.5) - ends.astype(np.float32), np.maximum(ax - 18, -9 - z))
+    ends = 2.8 + 2.6 * np.minimum(np.abs(y - 5) / 30, 1) ** 3  # genu and splenium are thicker
+    span = ax - np.clip(z + 4, 4, 18)  # the body fans out into the hemispheres
+    arch = smooth_intersection(np.abs(callosum + 4.5) - ends, np.maximum(span, -9 - z), 4).astype(np.float32)
     yield "white matter", ALL, arch
     yield "white matter", ALL, ellipsoid(mirrored, (9, 12, 2), (24, 26, 15))
     yield "deep grey matter", ALL, ellipsoid(mirrored, (11, 16, 8), (9, 15, 9.5))

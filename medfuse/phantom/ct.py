@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["render_ct"]
 
 _BLUR = 0.55  # mm: standard deviation of the scanner's point spread within the slice
-_SIGMA = 4.0  # HU in the middle of a head, for 1.9 mm pixels and 3.5 mm slices at a routine dose
+_SIGMA = 4.0  # HU in the middle of a head, for voxels of _VOXEL at a routine dose
+_VOXEL = 1.9 * 1.9 * 3.5  # mm³
+_GRAIN = 0.55  # pixels: standard deviation of the reconstruction kernel
 _WATER = 0.019  # linear attenuation of water in 1/mm at 70 keV (NIST, doi:10.18434/T4D01F)
+_PATH = 180.0  # mm: way of a ray through a head
 _AIR = -1024.0  # the lowest number that 12 bits hold with the usual intercept
 
 
@@ -40,17 +43,22 @@ def render_ct(head: Head, geometry: Geometry, pose: Matrix, noise: float, seed: 
 
 
 def _quantum_noise(array: np.ndarray, geometry: Geometry, seed: int) -> npt.NDArray[np.float32]:
-    rng = np.random.default_rng([seed, 21])
-    white = rng.standard_normal(array.shape, dtype=np.float32)
-    kernel = (0, 0.55, 0.55)
-    grain = gaussian_filter(white, kernel)
-    grain /= grain.std()
-    # The mean attenuation within 50 mm stands for that of the rays; photons fall off exponentially.
-    reach = [25 / spacing for spacing in geometry.spacing[::-1]]
-    attenuation = gaussian_filter(np.maximum(array / 1000 + 1, 0), reach, mode="constant")
-    scale = np.exp(0.5 * _WATER * 180 * (attenuation - 1))
+    white = np.random.default_rng([seed, 21]).standard_normal(array.shape, dtype=np.float32)
+    grain = gaussian_filter(white, (0, _GRAIN, _GRAIN)) / _grain_strength()
+    # The mean attenuation of the slice within some 50 mm stands for that of the rays; photons fall
+    # off exponentially.
+    reach = (0, 25 / geometry.spacing[1], 25 / geometry.spacing[0])
+    attenuation = gaussian_filter(np.maximum(array / 1000 + 1, 0), reach, mode="nearest")
+    scale = np.exp(0.5 * _WATER * _PATH * (attenuation - 1))
     voxel = geometry.spacing[0] * geometry.spacing[1] * geometry.spacing[2]
-    return _SIGMA * np.sqrt(1.9 * 1.9 * 3.5 / voxel) * scale * grain
+    return _SIGMA * np.float32(np.sqrt(_VOXEL / voxel)) * scale * grain
+
+
+def _grain_strength() -> float:
+    """The standard deviation that smoothing leaves of white noise of 1."""
+    impulse = np.zeros((15, 15))
+    impulse[7, 7] = 1
+    return float(np.linalg.norm(gaussian_filter(impulse, _GRAIN)))
 
 
 def _with_rest(array: np.ndarray, geometry: Geometry, pose: Matrix) -> npt.NDArray[np.float32]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ParameterError
 from ..volume import Geometry
 from .brain import brain_layers
 from .shapes import Points, amount, ellipsoid
@@ -50,6 +51,10 @@ class Head:
 
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ParameterError(f"head seed {self.seed}: expected 0 or more")
+
     def paint(self, points: Points, width: float, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Mix tissue properties at ``points`` (3, n), seen with cells of ``width`` mm.
 
@@ -58,23 +63,22 @@ class Head:
         """
         result = np.repeat(values[:, :1], points.shape[1], axis=1)
         for tissue, where, distance in self._layers(points):
-            share = amount(distance, width)
-            below = result[:, where]
-            result[:, where] = below + share * (values[:, tissue, None] - below)
+            touched = np.flatnonzero(distance < width / 2)
+            place = where[touched]
+            below = result[:, place]
+            result[:, place] = below + amount(distance[touched], width) * (values[:, tissue, None] - below)
         return result
 
     def labels(self, points: Points) -> npt.NDArray[np.uint8]:
         """The tissue at each of ``points`` (3, n), as its index in :data:`~medfuse.phantom.TISSUES`."""
         result = np.zeros(points.shape[1], dtype=np.uint8)
         for tissue, where, distance in self._layers(points):
-            below = result[where]
-            below[distance < 0] = tissue
-            result[where] = below
+            result[where[distance < 0]] = tissue
         return result
 
     def label_map(self, geometry: Geometry, pose: Matrix | None = None) -> npt.NDArray[np.uint8]:
         """The tissue at the centre of each voxel (z, y, x) of a scan at ``pose``."""
-        to_head: Matrix = np.linalg.inv(np.eye(4) if pose is None else pose)
+        to_head = np.asarray(np.linalg.inv(np.eye(4) if pose is None else pose), dtype=np.float64)
         nx, ny, nz = geometry.size
         index = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), [0]), axis=-1).reshape(-1, 3)
         slices = []
@@ -103,9 +107,14 @@ class Head:
             found = np.concatenate([found, points[inside]])
         return found[:count]
 
+    @property
+    def _stream(self) -> int:
+        """The first of the random fields of this head; the layers add small numbers to it."""
+        return 100 * self.seed
+
     def _straighten(self, points: Points) -> Points:
         """Where ``points`` of this head lie in the even-sided plan that the shapes are drawn in."""
-        bent = points + wander(points, 1.6, self.seed)
+        bent = points + wander(points, 1.6, self._stream)
         # Left back and right front of a human brain reach further out ("torque").
         bent[1] -= np.float32(0.05 / 90) * points[0] * np.abs(points[1])
         return bent
@@ -114,8 +123,8 @@ class Head:
         """Tissues from the outside in: label, which points it may touch, distance to its surface."""
         near = np.flatnonzero(ellipsoid(points, *_ENVELOPE) < 0)
         plan = self._straighten(points[:, near])
-        bones = cranium(plan, self.seed)
-        for layers in (cover_layers(plan, bones, self.seed), brain_layers(plan, bones, self.seed)):
+        bones = cranium(plan, self._stream)
+        for layers in (cover_layers(plan, bones, self._stream), brain_layers(plan, bones, self._stream)):
             for name, where, distance in layers:
                 yield _INDEX[name], near[where], distance
 

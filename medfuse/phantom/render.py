@@ -50,9 +50,11 @@ def render(
     UnknownNameError
         If there is no such contrast.
     ParameterError
-        If ``noise`` is out of range or ``pose`` is not a rigid 4×4 matrix.
+        If ``noise`` or ``seed`` is out of range, or ``pose`` is not a rigid 4×4 matrix.
     """
     matrix = _checked_pose(pose)
+    if seed < 0:
+        raise ParameterError(f"seed {seed}: expected 0 or more")
     if contrast not in CONTRASTS:
         raise UnknownNameError("contrast", contrast, CONTRASTS)
     limit = 1.0 if contrast == "US" else np.inf

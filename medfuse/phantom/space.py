@@ -18,7 +18,7 @@ __all__ = ["Matrix", "rigid", "sample", "to_frame"]
 Matrix = npt.NDArray[np.float64]
 
 _CENTRE = np.array([0.0, 14.0, 12.0])  # about the middle of the brain, in the head frame
-_CELL = 2.0  # mm: longer voxel edges are divided, so that thick slices show partial volume
+_CELL = 2.5  # mm: longer voxel edges are divided, so that thick slices show partial volume
 
 
 def rigid(degrees: Sequence[float] = (0, 0, 0), shift: Sequence[float] = (0, 0, 0)) -> Matrix:

@@ -59,7 +59,7 @@ SCANS: Mapping[str, Scan] = MappingProxyType(
         # The patient lies differently in the MR scanner: turned by 8 degrees.
         "t1": Scan(
             "T1",
-            _centred((120, 132, 60), (1.8, 1.8, 2.6), (4, -10, 22), rigid()),
+            _centred((120, 132, 56), (1.8, 1.8, 2.8), (5, -10, 20), rigid((-3, 2, 2.5))),
             rigid((6.0, -3.2, 4.2), (7.0, -12.0, 9.0)),
             2,
         ),

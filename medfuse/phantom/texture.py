@@ -51,7 +51,7 @@ def _look_up(lattice: npt.NDArray[np.float32], p: Points, wavelength: float) -> 
     return map_coordinates(lattice, index, order=1, mode="grid-wrap", output=np.float32)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _band(seed: int) -> npt.NDArray[np.float32]:
     """A periodic lattice of noise with wavelengths near ``_PER_WAVE`` cells."""
     noise = np.random.default_rng([seed, 1]).normal(size=(_CELLS,) * 3)

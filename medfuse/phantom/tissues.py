@@ -46,8 +46,8 @@ TISSUES = (
     Tissue("diploe", 550, 0.50, 330, 60, 4, 3.5, 40.0),
     Tissue("dura", 60, 0.45, 800, 25, 12, 1.85, 4.0),
     # Under the skull and in the folds it is full of fine strands and vessels that scatter.
-    Tissue("cerebrospinal fluid", 6, 1.00, 3800, 900, 6, 1.50, 0.05),
-    Tissue("grey matter", 39, 0.84, 1050, 98, -5, 1.57, 1.6),
+    Tissue("cerebrospinal fluid", 6, 1.00, 3800, 900, 10, 1.50, 0.05),
+    Tissue("grey matter", 39, 0.84, 1050, 98, -6, 1.57, 1.6),
     Tissue("white matter", 29, 0.71, 640, 76, 0, 1.60, 2.0),
     Tissue("deep grey matter", 38, 0.81, 900, 84, -3, 1.58, 1.8),
     Tissue("pallidum", 38, 0.76, 780, 66, 2, 1.60, 1.9),

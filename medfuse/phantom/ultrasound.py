@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["Probe", "render_us"]
 
 _POINT_SPREAD = (1.1, 1.3, 1.4)  # in beams, beams and samples: across, between planes, along the beam
+_LOOKS = 3  # images from different angles that the scanner averages ("compounding")
 _RANGE = 52.0  # dB from black to white
 _BRIGHTNESS = -27.0  # dB: where the scatter of white matter at the probe lies below white
-_REFLECTION = 90.0  # strength of an interface relative to scatter
-_HEAD_ON = 2.0  # power of the cosine between the beam and the interface's normal
+_REFLECTION = 110.0  # strength of an interface relative to scatter
+_HEAD_ON = 1.5  # power of the cosine between the beam and the interface's normal
 _COMPENSATED = 1.85  # dB/cm, one way, that the time-gain compensation makes up for
+_CELL = 0.8  # mm: how sharply the echoes see tissue borders
+_SKULL_WITHIN = 35.0  # mm: bone deeper than this below the probe is not the bone it stands on
 _FLOOR = -74.0  # dB: the electronic noise at the probe, relative to white
 
 
@@ -70,7 +73,7 @@ class Probe:
     depth: float = 105.0
     radius: float = 18.0
     half_angles: tuple[float, float] = (40.0, 28.0)
-    defect: float = 19.0
+    defect: float = 23.0
     beams: tuple[int, int] = (104, 60)
     samples: int = 200
 
@@ -111,7 +114,8 @@ def render_us(
     """A reconstructed 3-D ultrasound of ``head``, 0 (black) to 255 (white).
 
     Outside the fan the value is exactly 0 and :attr:`Volume.valid` is False.  ``noise`` goes from 0
-    (the mean echo, without speckle or electronic noise) to 1 (fully developed speckle).
+    (the mean echo, without speckle or electronic noise) to 1 (fully developed speckle, three
+    looks averaged).
     """
     probe = probe or Probe()
     image = _log_compressed(_echoes(head, probe, noise, seed))
@@ -156,7 +160,8 @@ def _echoes(head: Head, probe: Probe, noise: float, seed: int) -> npt.NDArray[np
     if noise <= 0:
         return clean
     rng = np.random.default_rng([seed, 41])
-    speckled = np.abs(mean * _speckle(rng, mean.shape) + mirror) * passed
+    looks = [np.abs(mean * _speckle(rng, mean.shape) + mirror) for _ in range(_LOOKS)]
+    speckled = np.mean(looks, axis=0, dtype=np.float32) * passed
     floor = np.float32(10) ** ((np.float32(_FLOOR) + gain) / 20)
     speckled = np.hypot(speckled, floor * rng.standard_normal(mean.shape, dtype=np.float32))
     return np.maximum(clean + np.float32(noise) * (speckled - clean), 0)
@@ -164,11 +169,10 @@ def _echoes(head: Head, probe: Probe, noise: float, seed: int) -> npt.NDArray[np
 
 def _acoustics(head: Head, probe: Probe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scatter (linear), log impedance and attenuation (dB/cm) at every sample of every beam."""
-    bone = np.zeros(len(TISSUES))
-    bone[[index_of("cortical bone"), index_of("diploe")]] = 1
-    values = np.array([[10 ** (t.echo / 10), np.log(t.impedance), t.attenuation] for t in TISSUES]).T
-    soft = values[:, [index_of("muscle")]].astype(np.float32)
-    table = np.concatenate([values, values * bone, bone[None]]).astype(np.float32)
+    table = np.array([[10 ** (t.echo / 10), np.log(t.impedance), t.attenuation] for t in TISSUES])
+    table = table.T.astype(np.float32)
+    opened = table.copy()  # in the hole of the skull, soft tissue takes the place of bone
+    opened[:, [index_of("cortical bone"), index_of("diploe")]] = table[:, [index_of("muscle")]]
     across, between = (
         np.radians(np.linspace(-half, half, count))
         for half, count in zip(probe.half_angles, probe.beams, strict=True)
@@ -176,17 +180,17 @@ def _acoustics(head: Head, probe: Probe) -> tuple[np.ndarray, np.ndarray, np.nda
     reach = probe.radius + np.linspace(0, probe.depth, probe.samples)
     result = np.empty((3, *probe.beams, probe.samples), dtype=np.float32)
     for number, angle in enumerate(across):
+        cosine = np.cos(angle)
         plane = np.stack(
-            np.broadcast_arrays(
-                np.sin(angle), np.cos(angle) * np.sin(between), np.cos(angle) * np.cos(between)
-            )
+            [np.full_like(between, np.sin(angle)), cosine * np.sin(between), cosine * np.cos(between)]
         )
         local = (plane[:, :, None] * reach).reshape(3, -1)
         points = (probe.axes.T @ local + probe.apex[:, None]).astype(np.float32)
-        mixed = head.paint(points, 0.8, table)
-        hole = (np.hypot(local[0], local[1]) < probe.defect) & (local[2] < probe.radius + 35)
-        found = mixed[:3] + hole * (mixed[6] * soft - mixed[3:6])
-        result[:, number] = found.reshape(3, len(between), -1)
+        hole = (np.hypot(local[0], local[1]) < probe.defect) & (local[2] < probe.radius + _SKULL_WITHIN)
+        mixed = np.empty((3, points.shape[1]), dtype=np.float32)
+        for part, values in ((hole, opened), (~hole, table)):
+            mixed[:, part] = head.paint(points[:, part], _CELL, values)
+        result[:, number] = mixed.reshape(3, len(between), -1)
     return result[0], result[1], result[2]
 
 
@@ -203,10 +207,10 @@ def _reflections(log_impedance: np.ndarray, probe: Probe, step: float) -> npt.ND
 
 
 def _speckle(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.complex64]:
-    """Complex Gaussian noise of mean power 1, correlated by the point spread function."""
+    """Complex Gaussian noise of mean magnitude 1, correlated by the point spread function."""
     parts = [gaussian_filter(rng.standard_normal(shape, dtype=np.float32), _POINT_SPREAD) for _ in range(2)]
     signal = parts[0] + 1j * parts[1]
-    return (signal / np.sqrt(np.mean(np.abs(signal) ** 2))).astype(np.complex64)
+    return (signal / np.mean(np.abs(signal))).astype(np.complex64)
 
 
 def _log_compressed(amplitude: np.ndarray) -> npt.NDArray[np.float32]:
