@@ -123,7 +123,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         baselines = {key: METHODS[key]()(sources).array for key in BASELINES if key != recipe.method}
     with clock("score"):
         results = {recipe.method: fused.array, **baselines}
-        scores = _score(sources, results, subrange(progress, 0.9, 1.0))
+        scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 1.0))
     notes = [
         f"{label}: {note}"
         for label, volume in zip(_order(len(volumes)), volumes, strict=True)
@@ -178,11 +178,14 @@ def _onto_fixed(volumes: tuple[Volume, ...], registrations: tuple[Registration, 
     return (fixed, *moved)
 
 
-def _score(sources: np.ndarray, results: Mapping[str, np.ndarray], progress: Progress) -> dict[str, Scores]:
-    return {
-        key: evaluate(sources, array, progress=subrange(progress, i / len(results), (i + 1) / len(results)))
-        for i, (key, array) in enumerate(results.items())
-    }
+def _score(
+    sources: np.ndarray, results: Mapping[str, np.ndarray], profile: str, progress: Progress
+) -> dict[str, Scores]:
+    scores = {}
+    for i, (key, array) in enumerate(results.items()):
+        part = subrange(progress, i / len(results), (i + 1) / len(results))
+        scores[key] = evaluate(sources, array, profile, part)
+    return scores
 
 
 def _order(n: int) -> tuple[str, ...]:

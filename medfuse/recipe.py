@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import ParameterError, ReadError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
+from .metrics import PROFILES
 from .volume import MODALITIES
 
 __all__ = ["REGISTRATIONS", "Recipe", "Study"]
@@ -90,6 +91,8 @@ class Recipe:
         Go on even if the registration's verdict is "failed".
     windows:
         See :func:`medfuse.intensity.window_specs`.
+    profile:
+        Which metrics are computed: a name of :data:`medfuse.metrics.PROFILES`.
     device:
         "auto", "cpu", "cuda", "cuda:N" or "mps"; for methods that have a device.
     seed:
@@ -109,6 +112,7 @@ class Recipe:
     registration: str = "rigid"
     accept_registration: bool = False
     windows: tuple[str, ...] = ()
+    profile: str = "default"
     device: str = "auto"
     seed: int = 1
     keep_identifiers: bool = False
@@ -118,6 +122,8 @@ class Recipe:
         object.__setattr__(self, "windows", tuple(self.windows))
         if self.registration not in REGISTRATIONS:
             raise UnknownNameError("registration", self.registration, REGISTRATIONS)
+        if self.profile not in PROFILES:
+            raise UnknownNameError("profile", self.profile, PROFILES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 1:
             raise ParameterError(f"seed {self.seed!r}: expected a whole number of at least 1")
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from medfuse import METHODS, METRICS
+from medfuse import METHODS
 from medfuse.intensity import CT_WINDOWS
+from medfuse.metrics import metric_rows
 
 README = Path(__file__).parents[1] / "README.md"
-DIRECTIONS = {True: "higher", False: "lower", None: "–"}
 
 
 def methods() -> str:
@@ -26,14 +26,8 @@ def methods() -> str:
 def metrics() -> str:
     """Key, name, range, direction and source of every metric."""
     rows = (
-        (
-            f"`{key}`",
-            one.name,
-            f"{one.range[0]:g} to {one.range[1]:g}" + (f" {one.unit}" if one.unit else ""),
-            DIRECTIONS[one.higher_is_better],
-            one.reference.partition(";")[0],
-        )
-        for key, one in METRICS.items()
+        (f"`{row.key}`", row.name, f"{row.range} {row.unit}".strip(), row.direction, row.paper)
+        for row in metric_rows()
     )
     return _table(("key", "metric", "range", "better", "source"), rows)
 
@@ -52,8 +46,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def filled(text: str) -> str:
     """``text`` with every table between its markers made anew."""
     for name, make in {"methods": methods, "metrics": metrics, "windows": windows}.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text, count = re.subn(pattern, lambda m, make=make: m[1] + make() + m[2], text, flags=re.DOTALL)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text, count = re.subn(
+            pattern, lambda m, make=make: m[1] + make() + "\n" + m[2], text, flags=re.DOTALL
+        )
         if count != 1:
             raise SystemExit(f"README.md has {count} places marked <!-- {name} -->, expected one")
     return text

@@ -65,6 +65,9 @@ def fuse(
     accept_registration: Annotated[
         bool, typer.Option("--accept-registration", help="Go on even if the registration is judged failed.")
     ] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="Metrics to compute; see 'medfuse metrics list'. [default: default]")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")
     ] = None,
@@ -98,6 +101,7 @@ def fuse(
         "windows": tuple(window or ()),
         "registration": "none" if no_registration else None,
         "accept_registration": accept_registration,
+        "profile": profile,
         "device": device,
         "seed": seed,
         "keep_identifiers": keep_identifiers,

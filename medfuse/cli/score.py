@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from ..errors import GeometryError, ParameterError
-from ..metrics import METRICS, Metric, Scores, evaluate
+from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, metric_rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["metrics"]
 
 _IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".mat"}
-_ARROWS = {True: "higher is better", False: "lower is better", None: "no better direction"}
+_BETTER = {True: "higher is better", False: "lower is better", None: "neither is better"}
 
 
 def metrics(
@@ -28,17 +31,18 @@ def metrics(
             "or list the metrics; or show one.",
         ),
     ],
+    profile: Annotated[str, typer.Option(help=f"Which metrics: {', '.join(PROFILES)}.")] = "default",
 ) -> None:
     """Score a fused image or volume against its sources."""
     match words:
         case ["list"]:
-            for key, metric in METRICS.items():
-                typer.echo(f"{key:8}  {metric.name}; {_ARROWS[metric.higher_is_better]}")
+            _list()
         case ["show", key]:
             _show(METRICS[key])
         case [_, _, _, *_]:
+            PROFILES[profile]  # a name that does not exist is refused before anything is read
             sources, fused = _load([Path(word) for word in words])
-            _print(evaluate(sources, fused))
+            _print(evaluate(sources, fused, profile))
         case _:
             raise ParameterError(
                 f"{len(words)} images: give two or more sources and then the fused image, "
@@ -46,21 +50,56 @@ def metrics(
             )
 
 
+def _list() -> None:
+    table = _table("key", "metric", "range", "better")
+    for row in metric_rows():
+        table.add_row(row.key, row.name, f"{row.range} {row.unit}".strip(), row.direction)
+    _show_table(table)
+    for name, keys in PROFILES.items():
+        if name != "all":
+            typer.echo(f"profile {name}: {', '.join(keys)}")
+
+
 def _show(metric: Metric) -> None:
     typer.echo(f"{metric.key}: {metric.name}\n\n{inspect.getdoc(metric.function)}\n")
     typer.echo(f"range {metric.range[0]:g} to {metric.range[1]:g} {metric.unit}".rstrip())
-    typer.echo(_ARROWS[metric.higher_is_better])
-    typer.echo(f"reference: {metric.reference}")
+    typer.echo(_BETTER[metric.higher_is_better])
+    typer.echo(f"paper: {metric.reference}")
+    if metric.code:
+        typer.echo(f"equals: {metric.code}")
     if metric.notes:
         typer.echo(f"notes: {metric.notes}")
 
 
 def _print(scores: Scores) -> None:
+    """A table that says, without the paper, what each number is and which way is better."""
+    table = _table("key", "value", "range", "", "metric")
     for key, value in scores.whole.items():
         metric = METRICS[key]
-        reason = next(iter(scores.reasons[key].values()), "a source shows nothing")
-        text = f"n/a ({reason})" if math.isnan(value) else f"{value:.6f}"
-        typer.echo(f"{key:8}  {text:>10}  {metric.name}; {_ARROWS[metric.higher_is_better]}")
+        text = f"n/a ({getattr(value, 'reason', 'undefined')})" if math.isnan(value) else f"{value:.6f}"
+        limits = " to ".join(f"{limit:.4g}" for limit in metric.range)
+        table.add_row(
+            key, text, f"{limits} {metric.unit}".strip(), _BETTER[metric.higher_is_better], metric.name
+        )
+    _show_table(table)
+    if scores.consistency and len(scores.consistency.per_gap):
+        typer.echo(f"inter-slice consistency {scores.consistency.value:.6f} (0 to 1, higher is better)")
+
+
+def _table(*columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _show_table(table: Table) -> None:
+    from rich.console import Console
+
+    Console(markup=False, highlight=False).print(table)
 
 
 def _load(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:

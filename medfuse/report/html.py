@@ -44,7 +44,7 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
         comparison=_comparison(result, voxel),
         maps=_maps(result, voxel),
         registrations=list(zip(result.labels[1:], facts["registrations"], strict=True)),
-        columns=[METRICS[key] for key in result.scores[result.recipe.method].per_slice],
+        columns=[METRICS[key] for key in _keys(result)],
         scores=_score_rows(result),
         plots=_plots(result),
         parameters=_parameters(result),
@@ -99,19 +99,26 @@ def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, s
 
 def _score_rows(result: StudyResult) -> list[tuple[str, list[tuple[str, bool]]]]:
     """For each method: mean ± deviation over slices, and whether it is the best of its column."""
-    wholes = {key: scores.whole for key, scores in result.scores.items()}
+    columns = {key: [scores.whole[key] for scores in result.scores.values()] for key in _keys(result)}
+    best = {key: _best(key, values) for key, values in columns.items()}
     rows = []
     for method, scores in result.scores.items():
-        cells = []
-        for key, value in scores.whole.items():
-            if np.isnan(value):
-                reason = next(iter(scores.reasons[key].values()), "no slice with content")
-                cells.append((f"n/a ({reason})", False))
-            else:
-                best = _best(key, [whole[key] for whole in wholes.values()])
-                cells.append((f"{value:.4f} ± {scores.spread[key]:.4f}", value == best))
-        rows.append((method, cells))
+        spread = scores.spread
+        cells = [(score_text(value, spread[key]), value == best[key]) for key, value in scores.whole.items()]
+        consistency = scores.consistency.value if scores.consistency else float("nan")
+        rows.append((method, [*cells, (score_text(consistency), False)]))
     return rows
+
+
+def score_text(value: float, spread: float | None = None) -> str:
+    """A score for people: ``0.7123 ± 0.0312``, or ``n/a (why)``."""
+    if np.isnan(value):
+        return f"n/a ({getattr(value, 'reason', 'not computed')})"
+    return f"{value:.4f}" if spread is None else f"{value:.4f} ± {spread:.4f}"
+
+
+def _keys(result: StudyResult) -> list[str]:
+    return list(result.scores[result.recipe.method].per_slice)
 
 
 def _best(key: str, values: list[float]) -> float | None:
@@ -124,10 +131,9 @@ def _best(key: str, values: list[float]) -> float | None:
 def _plots(result: StudyResult) -> list[tuple[str, str]]:
     if len(result.fused.array) < 2:
         return []
-    keys = result.scores[result.recipe.method].per_slice
     return [
         (key, along_slices({m: scores.per_slice[key] for m, scores in result.scores.items()}, key))
-        for key in keys
+        for key in _keys(result)
     ]
 
 

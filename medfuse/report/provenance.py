@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..fusion import values_of
+from ..metrics import Scores
 from ..pipeline import StudyResult
 from ..registration import Registration
 
@@ -37,7 +38,7 @@ def provenance(result: StudyResult) -> dict[str, Any]:
         "inputs": _inputs(result),
         "registrations": [_registration(one) for one in result.registrations],
         "result": _plain(result.fused.info),
-        "scores": {key: _plain(scores.whole) for key, scores in result.scores.items()},
+        "scores": {key: _scores(scores) for key, scores in result.scores.items()},
         "warnings": list(result.notes),
         "seconds": dict(result.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
@@ -59,6 +60,11 @@ def _inputs(result: StudyResult) -> list[dict[str, Any]]:
             result.labels, result.hashes, result.volumes, result.windows, result.study.paths, strict=True
         )
     ]
+
+
+def _scores(scores: Scores) -> dict[str, Any]:
+    consistency = scores.consistency.value if scores.consistency else float("nan")
+    return _plain({**scores.whole, "consistency": consistency})
 
 
 def _registration(one: Registration) -> dict[str, Any]:
