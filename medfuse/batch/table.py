@@ -1,0 +1,237 @@
+"""The table of a batch: one row a study, in CSV or TSV, made by hand or by ``medfuse batch plan``.
+
+======================  =============================================================================
+``study``               name in file names and pages; empty: a pseudonym
+``fixed``               a volume: a file, or a folder with a DICOM series
+``moving``              the next one; ``moving2``, ``moving3``, … for more
+``modalities``          of each volume, fixed first, separated by ``;``
+``initial_transform``   to start from, for ``moving``; ``initial_transform2``, … for the others
+``note``, ``problem``,  for people, who choose among ``choices`` where a plan could not decide; not
+``choices``             read
+any field of a recipe   what differs for this study; empty cells differ in nothing
+``parameters.NAME``     likewise a parameter of the method
+======================  =============================================================================
+
+Paths may be relative to the folder of the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import MedfuseError, ParameterError, ReadError, UnknownNameError
+from ..io.files import replacing
+from ..recipe import Recipe, Study
+from .cells import cell
+from .planning import Planned, check_names
+from .pseudonyms import Pseudonyms
+
+__all__ = ["read_table", "write_table"]
+
+_WORDY = ("note", "problem", "choices")
+_OWN = ("study", "fixed", "modalities", *_WORDY)
+_NUMBERED = re.compile(r"(moving|initial_transform)([2-9]|[1-9]\d)?")
+_PARAMETER = "parameters."
+_LISTED = 5  # faults in a message
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def read_table(path: Path, pseudonyms: Pseudonyms | None = None) -> list[Planned]:
+    """Read the studies of a table.
+
+    Parameters
+    ----------
+    path:
+        CSV with ``,`` or ``;``, or TSV, in UTF-8, with a header.
+    pseudonyms:
+        For rows without a name.
+
+    Raises
+    ------
+    ReadError
+        If it is no such table, or empty.
+    ParameterError
+        If rows are faulty; the message has their line numbers.
+    """
+    header, rows = _rows(path)
+    _check_columns(path, header)
+    studies, faults = [], []
+    for line, row in rows:
+        try:
+            studies.append(_planned(row, path.absolute().parent, pseudonyms))
+        except MedfuseError as error:
+            faults.append(f"line {line}: {error}")
+    if faults:
+        more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
+        raise ParameterError(f"{path}: {'; '.join([*faults[:_LISTED], *more])}")
+    if not studies:
+        raise ReadError(f"{path}: holds no studies; expected a row for each, below the header")
+    check_names(studies)
+    return studies
+
+
+def write_table(studies: Sequence[Planned], path: Path, overwrite: bool = False) -> None:
+    """Write studies as a table that :func:`read_table` reads, relative to its folder.
+
+    Raises
+    ------
+    WriteError
+        If the file exists or cannot be written.
+    """
+    rows = [_row(one, path.absolute().parent) for one in studies]
+    columns = _columns(rows)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with (
+        replacing(path, overwrite) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file, delimiter=delimiter)
+        table.writerow(columns)
+        table.writerows([[row.get(column, "") for column in columns] for row in rows])
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(f"cannot read the table {path}: {error}; expected CSV or TSV in UTF-8") from error
+    first = text.partition("\n")[0]
+    delimiter = max("\t;,", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header = [name.strip() for name in next(reader, [])]
+    rows = []
+    for values in reader:
+        if not any(value.strip() for value in values):
+            continue
+        if len(values) > len(header):
+            raise ReadError(
+                f"{path}: line {reader.line_num} has {len(values)} cells for {len(header)} columns; "
+                "put cells that hold the delimiter in quotes"
+            )
+        rows.append((reader.line_num, dict(zip(header, (v.strip() for v in values), strict=False))))
+    return header, rows
+
+
+def _check_columns(path: Path, header: Sequence[str]) -> None:
+    for needed in ("fixed", "moving"):
+        if needed not in header:
+            raise ReadError(
+                f"{path}: has no column {needed!r}; expected study, fixed, moving, moving2, … and has "
+                f"{', '.join(header) or 'nothing'}"
+            )
+    recipe_fields = [one.name for one in fields(Recipe)]
+    for i, name in enumerate(header):
+        if name in header[:i]:
+            raise ReadError(f"{path}: has the column {name!r} twice; take one away")
+        if not (name in _OWN or _NUMBERED.fullmatch(name) or name.startswith(_PARAMETER)) and (
+            name not in recipe_fields or name == "parameters"
+        ):
+            choices = (*_OWN, "moving", "initial_transform", *recipe_fields, _PARAMETER + "NAME")
+            raise UnknownNameError(f"column of {path}:", name, choices)
+
+
+def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) -> Planned:
+    moving = _numbered(row, "moving")
+    given = [row.get("fixed", ""), *moving]
+    name = row.get("study", "")
+    if not name:
+        if pseudonyms is None:
+            raise ParameterError(
+                "no name in the column 'study': give one, or a key file for pseudonyms (--key)"
+            )
+        name = "S" + pseudonyms.name("files", *given)
+    note, problem = row.get("note", ""), row.get("problem", "")
+    if len(given) < 2 or not all(given):
+        problem = problem or "no file for the fixed or the moving volume"
+        return Planned(name, None, _overrides(row), note=note, problem=problem)
+    transforms = [row.get(_nth("initial_transform", i), "") for i in range(len(moving))]
+    study = Study(
+        base / given[0],
+        tuple(base / path for path in moving),
+        tuple(word.strip().upper() for word in row.get("modalities", "").split(";"))
+        if row.get("modalities")
+        else (),
+        tuple(base / path if path else None for path in transforms) if any(transforms) else (),
+    )
+    return Planned(name, study, _overrides(row), note=note)
+
+
+def _numbered(row: Mapping[str, str], stem: str) -> list[str]:
+    """Values of ``stem``, ``stem2``, … up to the last that is not empty."""
+    values = [row.get(_nth(stem, i), "") for i in range(99)]
+    while values and not values[-1]:
+        values.pop()
+    return values
+
+
+def _overrides(row: Mapping[str, str]) -> dict[str, Any]:
+    default = Recipe()
+    given = {one.name: row[one.name] for one in fields(Recipe) if row.get(one.name)}
+    overrides = {name: _typed(name, text, type(getattr(default, name))) for name, text in given.items()}
+    parameters = {
+        name.removeprefix(_PARAMETER): text
+        for name, text in row.items()
+        if name.startswith(_PARAMETER) and text
+    }
+    return {**overrides, "parameters": parameters} if parameters else overrides
+
+
+def _typed(name: str, text: str, kind: type) -> Any:
+    if kind is bool and text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if kind is int and re.fullmatch(r"-?\d+", text):
+        return int(text)
+    if kind is tuple:
+        return tuple(part.strip() for part in text.split(";"))
+    if kind is str:
+        return text
+    raise ParameterError(f"{name} = {text!r}: expected {'yes or no' if kind is bool else 'a whole number'}")
+
+
+def _row(one: Planned, base: Path) -> dict[str, str]:
+    row = {"study": one.name, "fixed": "", "moving": ""}
+    if one.study:
+        row["fixed"] = _path(one.study.fixed, base)
+        row |= {_nth("moving", i): _path(path, base) for i, path in enumerate(one.study.moving)}
+        if one.study.modalities:
+            row["modalities"] = ";".join(one.study.modalities)
+        for i, path in enumerate(one.study.initial_transforms):
+            row[_nth("initial_transform", i)] = _path(path, base) if path else ""
+    for i, path in enumerate(one.decided):
+        row["fixed" if i == 0 else _nth("moving", i - 1)] = _path(path, base) if path else ""
+    for name, value in one.overrides.items():
+        if name == "parameters":
+            row |= {_PARAMETER + key: cell(item) for key, item in value.items()}
+        else:
+            row[name] = ";".join(value) if isinstance(value, (tuple, list)) else cell(value)
+    return row | {
+        "note": cell(one.note),
+        "problem": cell(one.problem),
+        "choices": cell(" | ".join(one.choices)),
+    }
+
+
+def _nth(stem: str, i: int) -> str:
+    return stem if i == 0 else f"{stem}{i + 1}"
+
+
+def _path(path: Path, base: Path) -> str:
+    """Relative where it lies below the table; never the beginning of a formula."""
+    absolute = path.absolute()
+    text = absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(absolute)
+    return f"./{text}" if cell(text) != text else text
+
+
+def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """The union of columns: files first, then overrides, then words."""
+    seen = {name for row in rows for name in row}
+    files = sorted((n for n in seen if _NUMBERED.fullmatch(n)), key=lambda n: (n[0] != "m", len(n), n))
+    first = ["study", "fixed", *files, "modalities"]
+    middle = sorted(seen - {*first, *_WORDY})
+    return [name for name in (*first, *middle, *_WORDY) if name in seen]

@@ -1,0 +1,393 @@
+"""Which studies a batch consists of: tables, BIDS datasets, DICOM archives, rules and pseudonyms."""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import re
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_factory import write_series
+
+from medfuse import Geometry, Recipe, Study, read_volume
+from medfuse.batch import find_studies, read_table, write_table
+from medfuse.batch.planning import Planned, recipe_of
+from medfuse.batch.pseudonyms import Pseudonyms
+from medfuse.batch.rules import Candidate, Rule
+from medfuse.errors import ParameterError, ReadError, UnknownNameError, WriteError
+
+GRID = Geometry((4, 4, 3), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
+
+
+def table(folder, text, name="table.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def series(folder, patient, study, number, description, modality="MR", depth=3, **attributes):
+    """A small series; ``attributes`` are set on every slice."""
+
+    def edit(dataset, _):
+        dataset.PatientID, dataset.StudyInstanceUID = patient, study
+        dataset.PatientName = f"Name^{patient}"
+        dataset.SeriesNumber, dataset.SeriesDescription = number, description
+        for name, value in attributes.items():
+            setattr(dataset, name, value)
+
+    stored = np.arange(depth * 16, dtype=np.int16).reshape(depth, 4, 4)
+    grid = Geometry((4, 4, depth), GRID.spacing, GRID.origin)
+    return write_series(folder, stored, grid, modality=modality, edit=edit, seed=number)
+
+
+class TestTable:
+    def test_rows(self, tmp_path):
+        path = table(
+            tmp_path,
+            "study,fixed,moving,moving2,modalities,initial_transform2,method,seed,windows,parameters.patch,note\n"
+            "a,ct.nii.gz,sub/t1.nii.gz,/x/t2.nii.gz,ct;mr;mr,t.tfm,pca,7,CT=bone;MR=1%-99%,5,seen\n"
+            "b,ct2.nii.gz,t1.nii.gz,,,,,,,,\n",
+        )
+        a, b = read_table(path)
+        assert a.name == "a"
+        assert a.study == Study(
+            tmp_path / "ct.nii.gz",
+            (tmp_path / "sub/t1.nii.gz", Path("/x/t2.nii.gz")),
+            ("CT", "MR", "MR"),
+            (None, tmp_path / "t.tfm"),
+        )
+        assert a.overrides == {
+            "method": "pca", "seed": 7, "windows": ("CT=bone", "MR=1%-99%"), "parameters": {"patch": "5"},
+        }  # fmt: skip
+        assert (b.study, b.overrides) == (Study(tmp_path / "ct2.nii.gz", (tmp_path / "t1.nii.gz",)), {})
+
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    def test_delimiters_and_byte_order_mark(self, tmp_path, delimiter):
+        text = "\ufeffstudy,fixed,moving\na,1.nii,2.nii\n\n".replace(",", delimiter)
+        assert [one.name for one in read_table(table(tmp_path, text))] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("text", "error", "words"),
+        [
+            ("study,fixed\na,b\n", ReadError, "no column 'moving'"),
+            ("study,fixed,moving\n", ReadError, "no studies"),
+            ("", ReadError, "has nothing"),
+            ("study,fixed,moving,methid\na,1,2,pca\n", UnknownNameError, "Did you mean 'method'"),
+            ("study,fixed,moving,parameters\na,1,2,x\n", UnknownNameError, "parameters"),
+            ("study,fixed,moving,fixed\na,1,2,3\n", ReadError, "twice"),
+            ("study,fixed,moving\na,1,2,3\n", ReadError, "line 2 has 4 cells for 3 columns"),
+            ("study,fixed,moving\n../a,1,2\n", ParameterError, "study '../a'"),
+            ("study,fixed,moving\nindex.html,1,2\n", ParameterError, "index.html"),
+            ("study,fixed,moving\na,1,2\nA,1,2\n", ParameterError, "twice"),
+            ("study,fixed,moving,seed\na,1,2,x\nb,1,2,y\n", ParameterError, "line 2: seed = 'x'.*line 3"),
+            ("study,fixed,moving\n,1,2\n", ParameterError, "--key"),
+            ("study,fixed,moving,modalities\na,1,2,CT\n", ParameterError, "line 2: 1 modalities for 2"),
+        ],
+    )
+    def test_faulty_tables_are_refused(self, tmp_path, text, error, words):
+        with pytest.raises(error, match=words):
+            read_table(table(tmp_path, text))
+
+    def test_a_table_that_is_no_text(self, tmp_path):
+        (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(ReadError, match="UTF-8"):
+            read_table(tmp_path / "t.csv")
+
+    def test_missing_files_leave_a_problem(self, tmp_path):
+        text = (
+            "study,fixed,moving,moving2,problem\na,1.nii,,3.nii,two series match\nb,1.nii,2.nii,,old words\n"
+        )
+        a, b = read_table(table(tmp_path, text))
+        assert (a.study, a.problem) == (None, "two series match")
+        assert b.study is not None
+        assert b.problem == ""
+
+    @pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+    def test_what_is_written_is_read_back(self, tmp_path, name):
+        study = Study(
+            tmp_path / "=1.nii", ("/data/t1.nii", "/data/t2.nii"), ("CT", "MR", ""), (None, "/t.tfm")
+        )
+        overrides = {"method": "pca", "windows": ("CT=bone", "2=1%-99%"), "keep_identifiers": True}
+        planned = [
+            Planned("a", study, {**overrides, "parameters": {"patch": "5"}}),
+            Planned("b", Study("/x/1.nii", ("/x/2.nii",)), {}, note="=not a formula"),
+        ]
+        write_table(planned, tmp_path / name)
+        read = read_table(tmp_path / name)
+        assert [(one.name, one.study, one.overrides) for one in read] == [
+            (one.name, one.study, one.overrides) for one in planned
+        ]
+        lines = (tmp_path / name).read_text().splitlines()
+        rows = csv.reader(lines, delimiter="\t" if name.endswith("tsv") else ",")
+        cells = [value for row in rows for value in row]
+        assert "./=1.nii" in cells
+        assert "'=not a formula" in cells
+        assert not any(value.startswith(("=", "+", "-", "@")) for value in cells)
+
+    def test_an_existing_table_is_kept(self, tmp_path):
+        path = table(tmp_path, "mine")
+        with pytest.raises(WriteError, match="exists already"):
+            write_table([Planned("a", Study("1", ("2",)))], path)
+        assert path.read_text() == "mine"
+
+
+class TestRecipeOfARow:
+    def test_overrides_win_and_parameters_join(self):
+        recipe = Recipe(method="pca", parameters={"patch": 9}, seed=3)
+        own = recipe_of(Planned("a", None, {"registration": "none"}), recipe)
+        assert (own.registration, own.seed, own.parameters) == ("none", 3, {"patch": 9})
+        own = recipe_of(Planned("a", None, {"parameters": {"patch": "5"}}), recipe)
+        assert own.parameters == {"patch": "5"}
+
+    def test_parameters_of_another_method_are_left_behind(self):
+        own = recipe_of(
+            Planned("a", None, {"method": "average"}), Recipe(method="pca", parameters={"patch": 9})
+        )
+        assert (own.method, own.parameters) == ("average", {})
+
+    @pytest.mark.parametrize(
+        "overrides", [{"method": "pcb"}, {"parameters": {"patsch": "1"}}, {"registration": "?"}]
+    )
+    def test_faults_are_named_with_the_study(self, overrides):
+        with pytest.raises(ParameterError, match="study a: unknown"):
+            recipe_of(Planned("a", None, overrides), Recipe(method="pca"))
+
+    def test_a_device_of_the_worker_is_not_asked_of_this_machine(self):
+        recipe = Recipe(method="dip", device="cuda:7")
+        assert recipe_of(Planned("a", None), recipe).device == "cuda:7"
+
+
+def candidate(label, **values):
+    return Candidate("s", "v", Path(label), "", label, values)
+
+
+class TestRules:
+    CANDIDATES = (
+        candidate("scout", kind="CT", description="scout", slices=3.0),
+        candidate("thin", kind="CT", description="Head thin", slices=200.0),
+        candidate("thick", kind="CT", description="Head thick", slices=40.0),
+        candidate("t1", kind="MR", description="ax T1 +C", slices=30.0),
+    )
+
+    @pytest.mark.parametrize(
+        ("rule", "chosen"),
+        [
+            ("CT, most slices", "thin"),
+            ("ct, slices>10, fewest slices", "thick"),
+            ("MR", "t1"),
+            ("description~t1", "t1"),
+            ("CT, description!~head", "scout"),
+            ("CT,description~HEAD,slices!=200", "thick"),
+            ("slices=30", "t1"),
+            ("CT, slices >= 40, slices<=40", "thick"),
+            ("kind = MR , slices<31", "t1"),
+        ],
+    )
+    def test_choose(self, rule, chosen):
+        choice = Rule.parse(rule).choose(self.CANDIDATES)
+        assert choice.one is not None
+        assert (choice.one.label, choice.problem) == (chosen, "")
+
+    def test_ambiguity_is_said_and_not_decided(self):
+        one, problem, left = Rule.parse("CT, slices>10").choose(self.CANDIDATES)
+        assert one is None
+        assert problem == "2 match 'CT, slices>10': thin; thick"
+        assert len(left) == 2
+
+    def test_a_tie_is_an_ambiguity(self):
+        twins = [candidate("a", kind="CT", slices=9.0), candidate("b", kind="CT", slices=9.0)]
+        assert Rule.parse("CT, most slices").choose(twins).one is None
+
+    def test_nothing_matches(self):
+        assert "nothing matches 'US'" in Rule.parse("US").choose(self.CANDIDATES).problem
+
+    @pytest.mark.parametrize("text", ["", "CT,,", "slices>many", "most slices, fewest slices", "a b"])
+    def test_faulty_rules(self, text):
+        with pytest.raises(ParameterError, match="rule"):
+            Rule.parse(text)
+
+    def test_unknown_keys(self):
+        with pytest.raises(UnknownNameError, match="Did you mean 'description'"):
+            Rule.parse("descripton~T1").check_keys(["description", "slices"])
+
+
+class TestPseudonyms:
+    def test_are_keyed_hashes(self, tmp_path):
+        key = tmp_path / "key"
+        names = Pseudonyms.from_file(key)
+        secret = bytes.fromhex(key.read_text())
+        assert len(secret) == 32
+        assert key.stat().st_mode & 0o777 == 0o600
+        expected = hmac.new(secret, b"patient\x1fP1", sha256).hexdigest()[:10]
+        assert names.name("patient", "P1") == expected
+        assert Pseudonyms.from_file(key).name("patient", "P1") == expected
+
+    def test_another_key_gives_other_names(self, tmp_path):
+        names = {Pseudonyms.from_file(tmp_path / f"key{i}").name("P1") for i in range(3)}
+        assert len(names) == 3
+
+    @pytest.mark.parametrize("content", ["", "not hex", "abcd"])
+    def test_faulty_keys(self, tmp_path, content):
+        (tmp_path / "key").write_text(content)
+        with pytest.raises(ReadError, match="key"):
+            Pseudonyms.from_file(tmp_path / "key")
+
+    def test_unwritable(self, tmp_path):
+        with pytest.raises(WriteError, match="key file"):
+            Pseudonyms.from_file(tmp_path / "nowhere" / "key")
+
+    def test_rows_without_a_name(self, tmp_path):
+        path = table(tmp_path, "study,fixed,moving\n,DOE_JOHN.nii,2.nii\n,3.nii,2.nii\n")
+        names = [one.name for one in find_studies(path, key=tmp_path / "key")]
+        assert names == [one.name for one in find_studies(path, key=tmp_path / "key")]
+        assert len(set(names)) == 2
+        assert all(re.fullmatch("S[0-9a-f]{10}", name) for name in names)
+
+
+class TestBids:
+    @pytest.fixture
+    def dataset(self, tmp_path):
+        for name in (
+            "sub-01/ses-a/ct/sub-01_ses-a_ct.nii.gz",
+            "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
+            "sub-01/ses-a/anat/sub-01_ses-a_T2w.nii.gz",
+            "sub-01/ses-b/ct/sub-01_ses-b_ct.nii.gz",
+            "sub-01/ses-b/anat/sub-01_ses-b_run-1_T1w.nii.gz",
+            "sub-01/ses-b/anat/sub-01_ses-b_run-2_T1w.nii.gz",
+            "sub-02/ct/sub-02_ct.nii.gz",
+            "sub-02/anat/sub-02_T1w.nii",
+            "sub-02/anat/sub-02_T1w.json",
+            "sub-03/ses-a/ct/sub-03_ses-a_ct.nii.gz",
+            "sub-03/ses-b/anat/sub-03_ses-b_T1w.nii.gz",
+            "sub-04/anat/sub-04_T1w.nii.gz",
+            "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    def test_pairs(self, dataset):
+        found = {one.name: one for one in find_studies(dataset, "ct", ["T1w"])}
+        assert list(found) == ["sub-01_ses-a", "sub-01_ses-b", "sub-02", "sub-03", "sub-04"]
+        a = found["sub-01_ses-a"].study
+        assert [path.name for path in a.paths] == ["sub-01_ses-a_ct.nii.gz", "sub-01_ses-a_T1w.nii.gz"]
+        assert a.modalities == ("CT", "MR")
+        assert found["sub-02"].study.moving[0].name == "sub-02_T1w.nii"
+        assert found["sub-03"].note == "paired across visits"
+        assert found["sub-03"].study is not None
+        assert "fixed: nothing matches 'ct'" in found["sub-04"].problem
+        assert found["sub-01_ses-b"].study is None
+        assert "2 match 'T1w'" in found["sub-01_ses-b"].problem
+
+    def test_entities_decide(self, dataset):
+        found = {one.name: one for one in find_studies(dataset, "ct", ["T1w, run!=1"])}
+        assert "run-2" in found["sub-01_ses-b"].study.moving[0].name
+
+    def test_three_volumes(self, dataset):
+        found = find_studies(dataset, "ct", ["T1w", "T2w"])
+        assert [len(one.study.moving) for one in found if one.study] == [2]
+
+    def test_one_volume_cannot_be_both(self, dataset):
+        (found,) = (one for one in find_studies(dataset, "ct", ["ct"]) if one.name == "sub-02")
+        assert found.problem == "two rules choose the same volume"
+
+    def test_an_ambiguous_plan_is_edited_and_read(self, dataset):
+        plan = dataset / "plan.csv"
+        write_table(find_studies(dataset, "ct", ["T1w"]), plan)
+        rows = {row["study"]: row for row in csv.DictReader(plan.read_text().splitlines())}
+        row = rows["sub-01_ses-b"]
+        assert (row["fixed"], row["moving"]) == ("sub-01/ses-b/ct/sub-01_ses-b_ct.nii.gz", "")
+        choices = re.findall(r"moving: (\S+)", row["choices"])
+        assert [Path(path).exists() for path in choices] == [True, True]
+        text = plan.read_text().replace(f"{row['fixed']},,", f"{row['fixed']},{choices[0]},")
+        plan.write_text(text)
+        (edited,) = (one for one in read_table(plan) if one.name == "sub-01_ses-b")
+        assert edited.study.moving == (Path(choices[0]),)
+
+
+class TestDicom:
+    @pytest.fixture
+    def archive(self, tmp_path):
+        root = tmp_path / "archive"
+        series(root / "a" / "ct", "DOE1", "1.2.1", 2, "head", "CT", depth=3)
+        series(root / "a" / "thick", "DOE1", "1.2.1", 3, "head thick", "CT", depth=2)
+        series(root / "a" / "mr", "DOE1", "1.2.2", 4, "ax T1")
+        series(root / "mixed", "ROE2", "1.3.1", 5, "head", "CT")
+        for number, description in ((6, "T1"), (7, "T2"), (8, "T1 again")):
+            for path in series(root / f"tmp{number}", "ROE2", "1.3.1", number, description):
+                path.rename(root / "mixed" / f"{number}-{path.name}")
+        (root / "mixed" / "notes.txt").write_text("no DICOM")
+        return root
+
+    def find(self, archive, *rules, key="key"):
+        return find_studies(archive, rules[0], rules[1:], archive.parent / key)
+
+    def test_pairs_and_ambiguities(self, archive):
+        found = self.find(archive, "CT, most slices", "MR, description~T1")
+        doe = next(one for one in found if one.study)
+        assert doe.study == Study(archive / "a" / "ct", (archive / "a" / "mr",))
+        assert doe.note == "paired across visits"
+        assert doe.labels == ("2 'head' (CT, 3 images)", "4 'ax T1' (MR, 3 images)")
+        roe = next(one for one in found if not one.study)
+        assert "2 match 'MR, description~T1': 6 'T1' (MR, 3 images); 8 'T1 again'" in roe.problem
+
+    def test_a_series_among_others_is_named_by_one_of_its_files(self, archive):
+        found = self.find(archive, "CT, most slices", "MR, description~T1, fewest number")
+        (roe,) = (one for one in found if one.note == "")
+        assert all(path.is_file() for path in roe.study.paths)
+        assert roe.study.moving[0].name.startswith("6-")
+        assert [read_volume(path).array.shape for path in roe.study.paths] == [(3, 4, 4)] * 2
+
+    def test_no_identity_in_names_labels_and_problems(self, archive):
+        for one in self.find(archive, "CT", "MR"):
+            assert re.fullmatch(r"P[0-9a-f]{10}-[0-9a-f]{6}", one.name)
+            assert not re.search("DOE|ROE|Name", " ".join((one.name, *one.labels, one.note, one.problem)))
+
+    def test_names_depend_on_the_key_alone(self, archive):
+        rules = ("CT, most slices", "MR, most number")
+        names = [one.name for one in self.find(archive, *rules)]
+        assert [one.name for one in self.find(archive, *rules)] == names
+        assert not set(names) & {one.name for one in self.find(archive, *rules, key="other")}
+
+    def test_shared_patient_numbers_are_seen(self, tmp_path):
+        root = tmp_path / "archive"
+        series(root / "1", "ANON", "1.1", 1, "head", "CT", PatientBirthDate="19500101")
+        series(root / "2", "ANON", "1.2", 2, "T1", PatientBirthDate="19600101")
+        (found,) = self.find(root, "CT", "MR")
+        assert "different birth dates" in found.problem
+
+    def test_without_patient_number_only_a_study_holds_files_together(self, tmp_path):
+        root = tmp_path / "archive"
+        series(root / "1", "", "1.1", 1, "head", "CT")
+        series(root / "2", "", "1.2", 2, "T1")
+        assert [one.study for one in self.find(root, "CT", "MR")] == [None, None]
+
+    def test_what_is_no_volume_is_no_candidate(self, tmp_path):
+        root = tmp_path / "archive"
+        series(root / "1", "X", "1.1", 1, "head", "CT")
+        series(root / "2", "X", "1.1", 2, "scout", "CT", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        series(root / "3", "X", "1.1", 3, "T1")
+        (found,) = self.find(root, "CT", "MR")
+        assert found.study == Study(root / "1", (root / "3",))
+
+    def test_a_damaged_file_does_not_stop_the_search(self, archive):
+        (archive / "a" / "ct" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
+        assert any(one.study for one in self.find(archive, "CT, most slices", "MR, description~T1"))
+
+    def test_refusals(self, archive, tmp_path):
+        with pytest.raises(ParameterError, match="--key"):
+            find_studies(archive, "CT", ["MR"])
+        with pytest.raises(ParameterError, match="needs rules"):
+            find_studies(archive)
+        with pytest.raises(UnknownNameError, match="desc"):
+            self.find(archive, "CT", "desc~T1")
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ReadError, match="no DICOM series"):
+            self.find(tmp_path / "empty", "CT", "MR")
+        with pytest.raises(ReadError, match="does not exist"):
+            find_studies(tmp_path / "nowhere")
+        with pytest.raises(ParameterError, match="names its files"):
+            find_studies(table(tmp_path, "x"), "CT", ["MR"])
