@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,42 @@ _PIXEL_KEYWORDS = (
 _SLACK_BYTES = 16 << 20  # header and trailing elements of a deflated file
 
 
+@dataclass(frozen=True)
+class _Cell:
+    """How a number sits in its cell (PS3.5 section 8.1.1): ``stored`` bits, the highest at ``high``."""
+
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+
+    @classmethod
+    def of(cls, header: Header) -> _Cell:
+        allocated = header.get("BitsAllocated", 0)
+        stored = header.get("BitsStored", allocated)
+        return cls(
+            allocated, stored, header.get("HighBit", stored - 1), header.get("PixelRepresentation") == 1
+        )
+
+    def numbers(self, raw: np.ndarray) -> np.ndarray:
+        """The bits stored, as numbers; overlays and rubbish in the other bits are cut off."""
+        if self.stored == self.allocated and raw.dtype.kind == "u" and raw.itemsize * 8 == self.allocated:
+            return raw.view(raw.dtype.str.replace("u", "i")) if self.signed else raw
+        wide: np.ndarray = raw.astype(np.int32 if self.allocated <= 16 else np.int64)
+        return _wrapped(wide >> (self.high + 1 - self.stored), self.stored, self.signed)
+
+    def whole(self, value: np.ndarray | int) -> np.ndarray | int:
+        """``value`` as the whole cell would hold it, as a signed number where the pixels are signed."""
+        return _wrapped(value, self.allocated, self.signed)
+
+
+def _wrapped(value: Any, bits: int, signed: bool) -> Any:
+    """The lowest ``bits`` of ``value``, as a signed or an unsigned number."""
+    low = value & ((1 << bits) - 1)
+    sign = 1 << (bits - 1)
+    return (low ^ sign) - sign if signed else low
+
+
 def check_pixels(header: Header) -> None:
     """Refuse, before any pixel is touched, what cannot be decoded or is not all there.
 
@@ -38,14 +76,10 @@ def check_pixels(header: Header) -> None:
     ReadError
         Naming the file and the attribute.
     """
-    allocated, stored = (
-        header.get("BitsAllocated", 0),
-        header.get("BitsStored", header.get("BitsAllocated", 0)),
-    )
-    high = header.get("HighBit", stored - 1)
-    if allocated not in (8, 16, 32) or not 1 <= stored <= high + 1 <= allocated:
+    cell = _Cell.of(header)
+    if cell.allocated not in (8, 16, 32) or not 1 <= cell.stored <= cell.high + 1 <= cell.allocated:
         raise ReadError(
-            f"{header.path}: BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}; "
+            f"{header.path}: BitsAllocated {cell.allocated}, BitsStored {cell.stored}, HighBit {cell.high}; "
             "expected 8, 16 or 32 bits that hold those stored"
         )
     if header.get("PixelRepresentation", 0) not in (0, 1):
@@ -74,13 +108,11 @@ def read_slice(header: Header) -> tuple[np.ndarray, np.ndarray | None]:
         float32 (y, x) in the units of the series (HU for CT), and bool (y, x) that is false on
         padding, or None where no padding value is declared.
     """
+    cell = _Cell.of(header)
     with reading(header.path):
         raw = _decode(header)
-        stored = _stored_values(raw, header)
-        slope, intercept = _rescale(header)
-        # In double precision: stored values may have 32 bits.
-        values = (stored * np.float64(slope) + intercept).astype(np.float32)
-        return values, _measured(raw, stored, header)
+        numbers = cell.numbers(raw)
+        return _rescaled(numbers, header), _measured(raw, numbers, cell, header)
 
 
 def _declared_bytes(header: Header) -> int:
@@ -160,36 +192,23 @@ def _decompress_by_gdcm(header: Header) -> np.ndarray:
     return np.rint((values[0] - intercept) / slope).astype(np.int64)
 
 
-def _stored_values(raw: np.ndarray, header: Header) -> np.ndarray:
-    """The bits stored, as signed or unsigned numbers; overlays and rubbish in the other bits are cut off."""
-    stored = header.get("BitsStored", header.get("BitsAllocated"))
-    low = header.get("HighBit", stored - 1) + 1 - stored
-    bits = (raw.astype(np.int64) >> low) & ((1 << stored) - 1)
-    if header.get("PixelRepresentation", 0) == 1:
-        sign = 1 << (stored - 1)
-        bits = (bits ^ sign) - sign
-    return bits
-
-
 def _rescale(header: Header) -> tuple[float, float]:
     return header.get("RescaleSlope", 1.0), header.get("RescaleIntercept", 0.0)
 
 
-def _measured(raw: np.ndarray, stored: np.ndarray, header: Header) -> np.ndarray | None:
+def _rescaled(numbers: np.ndarray, header: Header) -> np.ndarray:
+    slope, intercept = _rescale(header)
+    if slope == 1 and numbers.itemsize <= 2 and abs(intercept) < 1 << 16 and intercept == int(intercept):
+        return numbers.astype(np.float32) + np.float32(intercept)  # exact, as is most CT
+    return (numbers * np.float64(slope) + intercept).astype(np.float32)
+
+
+def _measured(raw: np.ndarray, numbers: np.ndarray, cell: _Cell, header: Header) -> np.ndarray | None:
     padding = header.get("PixelPaddingValue")
-    if not isinstance(padding, int):
+    if padding is None:
         return None
     limit = header.get("PixelPaddingRangeLimit", padding)
-    allocated, signed = header.get("BitsAllocated"), header.get("PixelRepresentation", 0) == 1
     # Writers state a negative padding value of signed pixels as unsigned, and one wider than BitsStored.
-    low, high = sorted(_as_cell(value, allocated, signed) for value in (padding, limit))
-    cells = _as_cell(raw.astype(np.int64), allocated, signed)
-    padded = ((stored >= low) & (stored <= high)) | ((cells >= low) & (cells <= high))
-    return ~padded
-
-
-def _as_cell(value: np.ndarray | int, allocated: int, signed: bool) -> np.ndarray | int:
-    """``value`` as the cell of ``allocated`` bits would hold it."""
-    wrapped = value & ((1 << allocated) - 1)
-    sign = 1 << (allocated - 1)
-    return (wrapped ^ sign) - sign if signed else wrapped
+    low, high = sorted(cell.whole(value) for value in (padding, limit))
+    cells = cell.whole(raw.astype(np.int64))
+    return ~(((numbers >= low) & (numbers <= high)) | ((cells >= low) & (cells <= high)))
