@@ -80,7 +80,7 @@ def resample(
     measured = volume.measured()
     outside = float(measured.min()) if measured.size else 0.0
     valid = _resampled_validity(volume, geometry, transform, interpolation)
-    source = volume.array if volume.valid is None else _filled(volume, outside)
+    source = _filled(volume, outside)
     channels = source if volume.is_colour else source[..., np.newaxis]
     resampled = [
         np.where(valid, _resampled(channel, volume.geometry, geometry, transform, interpolation), outside)
@@ -92,8 +92,11 @@ def resample(
 
 def _filled(volume: Volume, value: float) -> npt.NDArray[np.float32]:
     """The pixels with ``value`` in the padding: whatever stood there (−2048, NaN) must not spread."""
-    valid = volume.valid if not volume.is_colour else volume.valid[..., np.newaxis]  # type: ignore[index]
-    return np.where(valid, volume.array, np.float32(value)).astype(np.float32)
+    if volume.valid is None:
+        return volume.array
+    filled = volume.array.copy()
+    filled[~volume.valid] = value
+    return filled
 
 
 def _resampled_validity(

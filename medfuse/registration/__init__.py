@@ -90,13 +90,14 @@ def _as_given(
 
 
 def _share_within(fixed: Volume, moving: Volume, transform: SimpleITK.Transform) -> float:
-    """The part of the fixed grid whose points lie within the moving grid, by a lattice of 16³ points."""
+    """The part of the smaller field of view that lies within the other, by a lattice of 16³ points."""
     axes = [np.linspace(0, n - 1, 16) for n in fixed.geometry.size]
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     points = [transform.TransformPoint(point) for point in fixed.geometry.world(lattice).tolist()]
     index = moving.geometry.index(points)
     inside = (index >= -0.5) & (index <= np.asarray(moving.geometry.size) - 0.5)
-    return float(inside.all(axis=1).mean())
+    one, two = (np.prod(v.geometry.size) * np.prod(v.geometry.spacing) for v in (fixed, moving))
+    return min(1.0, float(inside.all(axis=1).mean() * one / min(one, two)))
 
 
 def _rigid(
@@ -112,6 +113,7 @@ def _rigid(
             "the initial transform scales or shears: a rigid search needs a start that only turns and "
             "shifts; use kind 'none' to apply it as it stands"
         )
-    pose, centre, figures = search_rigid(fixed, moving, start, seed, progress)
-    verdict, reasons = judge(figures)
-    return Registration(to_euler(pose, centre), "rigid", verdict, reasons, figures, seed, THREADS)
+    found = search_rigid(fixed, moving, start, seed, progress)
+    verdict, reasons = judge(found.figures, found.scale)
+    transform = to_euler(found.pose, found.centre)
+    return Registration(transform, "rigid", verdict, reasons, found.figures, seed, THREADS)

@@ -17,6 +17,7 @@ __all__ = [
     "Pose",
     "apply",
     "distance",
+    "inverse",
     "is_rigid",
     "pose_of",
     "rotation_about",
@@ -24,6 +25,7 @@ __all__ = [
     "rotation_grid",
     "to_affine",
     "to_euler",
+    "turn",
 ]
 
 Pose = npt.NDArray[np.float64]
@@ -32,6 +34,11 @@ Pose = npt.NDArray[np.float64]
 def apply(pose: Pose, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """World points (…, 3) mapped by ``pose``."""
     return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def inverse(pose: Pose) -> Pose:
+    """From the moving volume back to the fixed one."""
+    return np.asarray(np.linalg.inv(pose), dtype=np.float64)
 
 
 def rotation_about(
@@ -47,10 +54,11 @@ def rotation_about(
 def rotation_grid(angles: tuple[float, ...]) -> list[npt.NDArray[np.float64]]:
     """Every combination of turns by ``angles`` (degrees) about x, y and z, the smallest turns first."""
     triples = sorted(product(angles, repeat=3), key=lambda triple: (np.square(triple).sum(), triple))
-    return [_turn(2, c) @ _turn(1, b) @ _turn(0, a) for a, b, c in triples]
+    return [turn(2, c) @ turn(1, b) @ turn(0, a) for a, b, c in triples]
 
 
-def _turn(axis: int, degrees: float) -> npt.NDArray[np.float64]:
+def turn(axis: int, degrees: float) -> npt.NDArray[np.float64]:
+    """Turn by ``degrees`` about axis 0, 1 or 2 (x, y, z)."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.eye(3)
     one, two = (axis + 1) % 3, (axis + 2) % 3

@@ -22,7 +22,6 @@ _CT_RANGE = (-1000.0, 1500.0)  # HU: air to dense bone; metal would take most bi
 _PERCENTILES = (0.5, 99.5)
 _SAMPLES_FOR_PERCENTILES = 2_000_000
 _FEWEST_SAMPLES = 4  # along an axis: below this there is no gradient to follow
-_MOST_VOXELS = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class Sampled:
 
     @cached_property
     def foreground_points(self) -> npt.NDArray[np.float64]:
-        """World points (n, 3) of the measured voxels within what is brighter than Otsu's threshold: the body."""
+        """World points (n, 3) of the body: what is brighter than Otsu's threshold, holes filled."""
         import SimpleITK
         from scipy.ndimage import binary_fill_holes
 
@@ -110,10 +109,13 @@ class Sampled:
         return covered
 
     def coarser(self, spacing: float) -> Sampled:
-        """The same on a grid of ``spacing`` mm, smoothed by what the finer grid lacks.
+        """The same on a grid of ``spacing`` mm, smoothed to suit; as it is if no finer than that already.
 
         Gaussian variances add up, so that coarsening in steps equals coarsening at once.
         """
+        spacing = max(spacing, min(self.image.GetSpacing()))
+        if np.allclose(self.image.GetSpacing(), spacing):
+            return self
         image = _on_isotropic_grid(self.image, spacing, interpolate=True)
         mask = None if self.mask is None else _on_isotropic_grid(self.mask, spacing, interpolate=False)
         return Sampled(image, mask)
@@ -132,32 +134,38 @@ def prepare(volume: Volume, role: str, spacing: float) -> Sampled:
     """
     import SimpleITK
 
-    if min(volume.geometry.size) < 2:
-        raise RegistrationError(
-            f"the {role} volume has a single slice ({volume.geometry.describe()}): registration needs a "
-            "volume of several slices; skip it (kind 'none') where the images are aligned"
-        )
-    measured = volume.measured()
-    if measured.size == 0 or not np.isfinite(measured).all():
-        raise RegistrationError(
-            f"the {role} volume holds {'no measured voxel' if measured.size == 0 else 'NaN or infinite'}"
-            f"{'' if measured.size == 0 else ' values'}: replace or mask them before registration"
-        )
+    _check(volume, role)
     array = volume.array @ _LUMA if volume.is_colour else volume.array
-    low, high = _range(measured @ _LUMA if volume.is_colour else measured, volume.modality, role)
+    low, high = _range(array if volume.valid is None else array[volume.valid], volume.modality, role)
     scaled = (np.clip(array, low, high) - low) / (high - low)
     if volume.valid is not None:
         scaled = np.where(volume.valid, scaled, 0)
     image = Volume(scaled, volume.geometry).to_sitk()
     mask = None
     if volume.valid is not None:
-        mask = SimpleITK.Cast(Volume(volume.valid, volume.geometry).to_sitk(), SimpleITK.sitkUInt8)
-    return Sampled(image, mask).coarser(max(spacing, min(volume.geometry.spacing)))
+        mask = SimpleITK.GetImageFromArray(volume.valid.astype(np.uint8))
+        mask.CopyInformation(image)
+    return Sampled(image, mask).coarser(spacing)
+
+
+def _check(volume: Volume, role: str) -> None:
+    if min(volume.geometry.size) < 2:
+        raise RegistrationError(
+            f"the {role} volume has a single slice ({volume.geometry.describe()}): registration needs "
+            "several; where the images are aligned already, skip it (kind 'none')"
+        )
+    measured = volume.measured()
+    if measured.size == 0:
+        raise RegistrationError(f"the {role} volume holds padding only: there is nothing to align")
+    if not np.isfinite(measured).all():
+        raise RegistrationError(
+            f"the {role} volume holds NaN or infinite values: replace them, or mark them as padding"
+        )
 
 
 def _range(measured: npt.NDArray[np.float32], modality: str, role: str) -> tuple[float, float]:
     """The values between which the search looks; refuses a constant volume."""
-    few = measured[:: 1 + measured.size // _SAMPLES_FOR_PERCENTILES]
+    few = measured.reshape(-1)[:: 1 + measured.size // _SAMPLES_FOR_PERCENTILES]
     if modality == "CT":
         few = np.clip(few, *_CT_RANGE)
     low, high = np.percentile(few, _PERCENTILES)

@@ -8,38 +8,52 @@ from .result import Verdict
 
 __all__ = ["judge"]
 
-LEAST_GAIN = 0.02  # nats
+LEAST_MI = 0.02  # nats
 MOST_DISAGREEMENT_MM, MOST_DISAGREEMENT_DEG = 2.0, 2.0
-MOST_INCONSISTENCY_MM = 2.0
+BEST_RIVAL = 0.95  # of the mutual information found
+MOST_INCONSISTENCY_MM = 3.0
 LEAST_OVERLAP = 0.3
 
 
-def judge(figures: Mapping[str, float]) -> tuple[Verdict, tuple[str, ...]]:
+def judge(figures: Mapping[str, float], scale: float = 1.0) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on the ``figures`` of a :class:`~medfuse.registration.Registration`, with its reasons.
 
-    Each figure that is out of its limit is one doubt; two or more mean "failed".
+    One figure out of its limits makes the result "doubtful", two make it "failed", and so does mutual
+    information so small that the volumes have nothing in common.  ``scale`` shrinks the limits in mm
+    for small fields of view.
     """
+    if not figures["mi_after"] >= LEAST_MI:
+        return "failed", (
+            f"the volumes have nothing in common (mutual information {figures['mi_after']:.3f} nats): "
+            "are they of the same patient and region?",
+        )
+    doubts = tuple(_doubts(figures, scale))
+    if doubts:
+        return ("doubtful" if len(doubts) == 1 else "failed"), doubts
+    return "ok", (
+        f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, and registering "
+        f"back returns within {figures['inverse_consistency_mm']:.1f} mm",
+    )
+
+
+def _doubts(figures: Mapping[str, float], scale: float) -> list[str]:
     doubts = []
-    gain = figures["mi_after"] - figures["mi_before"]
-    if gain < -LEAST_GAIN:
+    apart_mm, apart_deg = figures["agreement_mm"], figures["agreement_deg"]
+    if not (apart_mm <= MOST_DISAGREEMENT_MM * scale and apart_deg <= MOST_DISAGREEMENT_DEG):
         doubts.append(
-            f"the volumes match worse than before ({figures['mi_after']:.2f} against "
-            f"{figures['mi_before']:.2f} nats of mutual information)"
+            f"no second search confirms the result: the nearest ended {apart_mm:.1f} mm and "
+            f"{apart_deg:.1f}° away"
         )
-    if figures["mi_after"] < LEAST_GAIN:
-        doubts.append("the volumes have nothing in common: are they of the same patient and region?")
-    if (
-        not figures["agreement_mm"] <= MOST_DISAGREEMENT_MM
-        or figures["agreement_deg"] > MOST_DISAGREEMENT_DEG
-    ):
+    if figures["rival"] >= BEST_RIVAL:
         doubts.append(
-            f"two searches from different starts ended {figures['agreement_mm']:.1f} mm and "
-            f"{figures['agreement_deg']:.1f}° apart"
+            f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
         )
-    if not figures["inverse_consistency_mm"] <= MOST_INCONSISTENCY_MM:
-        doubts.append(f"registering back does not undo it: {figures['inverse_consistency_mm']:.1f} mm remain")
+    if not figures["inverse_consistency_mm"] <= MOST_INCONSISTENCY_MM * scale:
+        doubts.append(
+            f"registering back ends {figures['inverse_consistency_mm']:.1f} mm away from where it began"
+        )
     if figures["overlap"] < LEAST_OVERLAP:
-        doubts.append(f"only {figures['overlap']:.0%} of the smaller field of view is shared")
-    if not doubts:
-        return "ok", ("independent searches agree, and registering back undoes it",)
-    return ("doubtful" if len(doubts) == 1 else "failed"), tuple(doubts)
+        doubts.append(f"only {figures['overlap']:.0%} of the smaller field of view lies within the other")
+    if figures["mi_after"] < figures["mi_before"]:
+        doubts.append("the volumes matched better before the search than after it")
+    return doubts

@@ -32,12 +32,14 @@ class Registration:
     reasons:
         Why the verdict is not "ok", in plain words; for "ok" and "given" what was found or assumed.
     figures:
-        Name -> number; NaN where it has no value.  For a search: ``mi_before`` and ``mi_after``, the
-        mutual information in nats at the start and at the end; ``runner_up_mi``, ``agreement_mm`` and
-        ``agreement_deg`` of the second-best of two independent searches; ``inverse_consistency_mm``;
-        ``overlap``, the part of the smaller field of view that lies within the other;
-        ``rotation_deg`` and ``shift_mm``, how far the moving volume had to be turned and its centre
-        to be moved.
+        Name -> number; NaN where it has no value.  ``overlap`` is the part of the smaller field of
+        view that lies within the other.  After a search also: ``mi_before`` and ``mi_after``, the
+        mutual information in nats by the headers (or at the initial transform) and at the end;
+        ``agreement_mm`` and ``agreement_deg``, how near a search from another start came (mean over
+        the body, and angle); ``rival``, the mutual information of the best *other* place as a share
+        of the best one's; ``inverse_consistency_mm``, what remains of a point of the body after
+        registering there and back; ``rotation_deg`` and ``shift_mm``, by how much the body turns and
+        its centre moves from the fixed to the moving volume's world.
     seed, threads:
         What the result depends on beside the volumes and the versions.
     """
