@@ -49,7 +49,7 @@ def patched(path: Path, offset: int, layout: str, *values) -> Path:
     return path
 
 
-DIM, PIXDIM, VOX_OFFSET, SROW_X = 40, 76, 108, 280
+DIM, PIXDIM, VOX_OFFSET, QFORM_CODE, SFORM_CODE, SROW_X = 40, 76, 108, 252, 254, 280
 
 
 @pytest.fixture
@@ -104,6 +104,28 @@ class TestAffine:
         sheared[0, 2] = 0.3
         with pytest.raises(ReadError, match=r"v.nii: .*right angles .*resample"):
             read_volume(save(nifti(sform=(sheared, 1), qform=(SFORM, 0)), tmp_path / "v.nii"))
+
+    @pytest.mark.parametrize("offset", [QFORM_CODE, SFORM_CODE])
+    @pytest.mark.parametrize("code", [-1, 6, 255])
+    def test_an_unknown_code_is_refused(self, plain: Path, offset: int, code: int) -> None:
+        # nibabel would take it for 0 and use the other affine.
+        with pytest.raises(ReadError, match=f"form_code is {code}; expected 0 to 5"):
+            read_volume(patched(plain, offset, "<h", code))
+
+    @pytest.mark.parametrize("size", [0.0, -2.0, float("nan")])
+    def test_voxel_sizes_that_the_qform_needs_must_be_positive(self, tmp_path: Path, size: float) -> None:
+        # nibabel would take 1 for 0, and 2 for -2.
+        path = save(nifti(sform=(SFORM, 0), qform=(QFORM, 1)), tmp_path / "v.nii")
+        with pytest.raises(ReadError, match="every size must be positive"):
+            read_volume(patched(path, PIXDIM + 8, "<f", size))
+
+    def test_nibabel_writes_nothing_to_the_terminal(
+        self, plain: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        volume = read_volume(patched(plain, PIXDIM + 8, "<f", -2.0))
+
+        assert volume.geometry.spacing == (2, 2, 3)
+        assert capfd.readouterr() == ("", "")
 
     @pytest.mark.parametrize(("unit", "scale"), [("meter", 1000), ("micron", 0.001)])
     def test_other_units_are_converted_with_a_note(self, tmp_path: Path, unit: str, scale: float) -> None:

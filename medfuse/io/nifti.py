@@ -7,6 +7,9 @@ header is checked against the file before any voxel is touched, and the choice o
 from __future__ import annotations
 
 import gzip
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -25,12 +28,13 @@ __all__ = ["read", "write"]
 
 _AFFINE_TOLERANCE = 1e-3  # mm; float32 affines agree within it
 _HEADER_BYTES = 544  # NIfTI-2's header, the longer one, and four bytes that announce extensions
+_LARGEST_CODE = 5  # of NIFTI_XFORM_*: unknown, scanner, aligned, Talairach, MNI, template
 _MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
 def read(path: Path) -> Volume:
     """Read a 3-D ``.nii`` or ``.nii.gz``, grey or RGB."""
-    with reading(path):
+    with reading(path), _quiet():
         image = _load(path)
         affine, notes = _affine(path, image)
         affine, unit_notes = _in_millimetres(affine, image)
@@ -49,6 +53,19 @@ def write(volume: Volume, path: Path, overwrite: bool) -> None:
         nibabel.save(image, temporary)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without nibabel's own lines on stderr about headers: what matters of them is refused or noted here."""
+    from nibabel.imageglobals import logger
+
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _load(path: Path) -> nibabel.Nifti1Image:
     """The image, its data checked to be there, its shape checked to be a volume's."""
     import nibabel
@@ -57,6 +74,7 @@ def _load(path: Path) -> nibabel.Nifti1Image:
     with gzip.open(path) if zipped else path.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
         kind = nibabel.Nifti2Image if start[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
+        _check_codes(path, kind.header_class(start[: kind.header_class.sizeof_hdr], check=False))
         header = kind.header_class(start[: kind.header_class.sizeof_hdr])
         _check_header(path, header)
         bytes_needed = int(header.get_data_offset()) + header.get_data_dtype().itemsize * prod(
@@ -78,6 +96,21 @@ def _short_file(path: Path, bytes_needed: int) -> str:
         f"{path}: the header declares {bytes_needed} bytes, the file holds fewer: it is cut off or damaged; "
         "copy or export it again"
     )
+
+
+def _check_codes(path: Path, header: nibabel.Nifti1Header) -> None:
+    """Refuse what nibabel would mend with a guess: unknown codes, and voxel sizes that the qform needs."""
+    for name in ("sform_code", "qform_code"):
+        if not 0 <= int(header[name]) <= _LARGEST_CODE:
+            raise ReadError(f"{path}: {name} is {int(header[name])}; expected 0 to {_LARGEST_CODE}: damaged")
+    sizes = header["pixdim"][1:4]
+    if (
+        header["sform_code"] == 0
+        and header["qform_code"] > 0
+        and not np.all((sizes > 0) & np.isfinite(sizes))
+    ):
+        text = ", ".join(f"{size:g}" for size in sizes)
+        raise ReadError(f"{path}: voxels of {text} mm; every size must be positive: export the volume again")
 
 
 def _check_header(path: Path, header: nibabel.Nifti1Header) -> None:
