@@ -21,7 +21,7 @@ commissure along +y.  A *pose* is the rigid 4×4 matrix from the head frame to t
 from __future__ import annotations
 
 from .head import LANDMARKS, Head
-from .render import CONTRASTS, render
+from .modalities import CONTRASTS, render
 from .space import rigid
 from .study import SCANS, SampleStudy, Scan, sample_study
 from .tissues import TISSUES, Tissue

@@ -79,8 +79,9 @@ def _cerebrum(p: Points, mirrored: Points, rooms: Cranium, seed: int) -> _Cerebr
     callosum = _ellipse(y - 5, z - 1, 37, 25)
     fissure = np.hypot(ax, np.maximum(-callosum, 0)) - np.float32(1.2)
     smooth_depth = np.minimum(-hull, fissure)
-    depth = np.minimum(smooth_depth, _sylvian(mirrored, seed))
-    return _Cerebrum(np.minimum(depth, _folds(p, mirrored, smooth_depth, seed)), callosum)
+    waves = np.stack([field(mirrored, 38, seed + stream) for stream in (13, 14, 15)])
+    folds = _folds(p, mirrored, smooth_depth, waves, seed)
+    return _Cerebrum(np.minimum.reduce([smooth_depth, folds, _sylvian(mirrored, waves[0])]), callosum)
 
 
 def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> Distance:
@@ -89,31 +90,32 @@ def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> Distance:
     return size * (size - 1) / np.maximum(slope, np.float32(1e-6))
 
 
-def _folds(p: Points, mirrored: Points, depth: Distance, seed: int) -> Distance:
+def _folds(p: Points, mirrored: Points, depth: Distance, waves: Points, seed: int) -> Distance:
     """Distance to the walls of the sulci.
 
     Winding sheets that radiate from the middle of each hemisphere, so that they meet the surface
     at right angles.  They end about 15 mm below it and stay clear of the deep grey matter.
+    ``waves`` bends them.
     """
     centre, radii = _HEMISPHERE
-    wavy = mirrored + 3.5 * np.stack([field(p, 38, seed + i) for i in (13, 14, 15)])
+    wavy = mirrored + np.float32(3.5) * waves
     ray = [(wavy[i] - np.float32(centre[i])) / np.float32(radii[i]) for i in range(3)]
     length = np.sqrt(sum(r * r for r in ray)) + np.float32(1e-3)
     stretch = (np.float32(0.6) + np.float32(0.4) * length) / length
     place = np.stack([ray[i] * stretch * np.float32(radii[i]) for i in range(3)])
     place[0] += np.where(p[0] > 0, np.float32(131), np.float32(0))  # each side has its own folds
     sheet = np.abs(sheets(place, 25, seed + 6)) * np.minimum(length, 1)
-    reach = 15 + 4 * field(p, 40, seed + 7)
+    reach = 15 + 4 * waves[2]
     deep = np.maximum(-ellipsoid(mirrored, (0, 14, 5), (37, 50, 28)), 0)
     distance = np.sqrt(sheet**2 + np.maximum(depth - reach, 0) ** 2 + deep**2)
     gape = np.float32(0.4) + np.exp(-np.maximum(depth, 0) / 5)  # sulci open towards the surface
     return (distance - gape).astype(np.float32)
 
 
-def _sylvian(mirrored: Points, seed: int) -> Distance:
+def _sylvian(mirrored: Points, wave: Distance) -> Distance:
     """Distance to the Sylvian fissure: a sheet from the side of the brain in to the insula."""
     ax, y, z = mirrored
-    course = z - (-6 + 0.30 * (y + 20)) - 2.5 * field(mirrored, 45, seed + 8)
+    course = z - (-6 + 0.30 * (y + 20)) - 2.5 * wave
     beyond = np.maximum(np.maximum(-28 - y, y - 46), 0)
     lid = np.sqrt(course**2 + np.maximum(38 - ax, 0) ** 2 + beyond**2) - 1.4
     side = ax - 39 + (y / 18) ** 2 + 1.2 * np.sin(y / 4.5)  # the insula bulges, and has folds of its own

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import UnknownNameError
 from ..volume import Geometry, Volume
 from .head import Head
-from .render import render
+from .modalities import render
 from .space import Matrix, rigid, to_frame
 from .ultrasound import Probe
 

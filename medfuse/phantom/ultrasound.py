@@ -74,8 +74,8 @@ class Probe:
     radius: float = 18.0
     half_angles: tuple[float, float] = (40.0, 28.0)
     defect: float = 23.0
-    beams: tuple[int, int] = (104, 60)
-    samples: int = 200
+    beams: tuple[int, int] = (96, 54)
+    samples: int = 180
 
     def __post_init__(self) -> None:
         if min(self.depth, self.radius, *self.beams, self.samples) <= 0 or self.defect < 0:
