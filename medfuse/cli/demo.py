@@ -29,7 +29,7 @@ def demo(
     recipe = Recipe(method=method, device=device)
     recipe.build_method()
     output.mkdir(parents=True, exist_ok=True)
-    volumes = sample_study().volumes
+    volumes = sample_study(("ct", "t1")).volumes
     paths = {name: output / f"head_{name}.nii.gz" for name in ("ct", "t1")}
     for name, path in paths.items():
         write_volume(volumes[name], path, overwrite=True)
