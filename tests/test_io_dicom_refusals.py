@@ -99,6 +99,20 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "colour"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary capture"),
+        ({"NumberOfFrames": 3}, "multi-frame"),
+    ],
+)
+def test_one_slice_of_another_kind_is_named(tmp_path: Path, attributes: dict, says: str) -> None:
+    paths = series(tmp_path, one_changed(**attributes))
+    with pytest.raises(SeriesError, match=f"{paths[5].name}: unlike the rest of its series: .*{says}"):
+        read_volume(tmp_path)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of values that are wrong on purpose
 def test_one_defect_is_named(tmp_path: Path, name: str) -> None:

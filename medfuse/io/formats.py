@@ -19,7 +19,7 @@ __all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_v
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
 """Suffixes of 2-D images: no volumes."""
 
-_AIR_HU = -500  # only CT has values as low as air; padding and MR phase of -4096..4095 set aside
+_AIR_HU = -500  # CT has values as low as air's -1000; so may an MR phase image, hence the note
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ series (it takes the first slices' distance for all, and one slope for all).  He
 read first, a series is exact, exact with a note, or refused with the fault's name, and only then
 are pixels touched.
 
-``headers`` reads one file's attributes as plain values, ``discovery`` groups files into series,
-``planes`` takes each slice's plane, ``stack`` makes a grid of the planes, ``pixels`` decodes one
-slice, ``reader`` puts them together.
+``parse`` opens one file, ``headers`` has its attributes as plain values, ``kinds`` says what it is,
+``discovery`` groups files into series, ``planes`` takes each slice's plane, ``stack`` makes a grid
+of the planes, ``pixels`` decodes one slice, ``reader`` puts them together.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,26 +11,13 @@ from pathlib import Path
 from ...errors import ReadError, SeriesError
 from ..files import files_below, one_line
 from .headers import Header, is_uid, read_header
+from .kinds import is_image, is_localizer, refusal_of
 from .parse import looks_like_dicom
 
 __all__ = ["Found", "Series", "checked", "choose", "find_series"]
 
 _LISTED = 12  # series in a message
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_IMAGE_OF = {  # single-frame storage classes whose slices make volumes
-    "1.2.840.10008.5.1.4.1.1.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.128": "PET",
-}
-_ENHANCED = {
-    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
-    "1.2.840.10008.5.1.4.1.1.2.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
-    "1.2.840.10008.5.1.4.1.1.4.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.130": "PET",
-}
-_ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3.", "1.2.840.10008.5.1.4.1.1.6.")
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 @dataclass(frozen=True)
@@ -62,58 +49,9 @@ class Series:
 
     @cached_property
     def refusal(self) -> str:
-        """Why it is no plain series of CT, MR or PET slices; empty if it is one."""
-        return _refusal(self.first)
-
-
-def _refusal(header: Header) -> str:
-    return next((reason for applies, reason in _REFUSALS if applies(header)), "")
-
-
-def _is_colour(header: Header) -> bool:
-    kind = header.get("PhotometricInterpretation", "MONOCHROME2")
-    return header.get("SamplesPerPixel", 1) != 1 or not kind.startswith("MONOCHROME")
-
-
-def _is_ultrasound(header: Header) -> bool:
-    return header.get("Modality") == "US" or header.get("SOPClassUID", "").startswith(_ULTRASOUND)
-
-
-def _is_multi_frame(header: Header) -> bool:
-    return header.get("SOPClassUID") in _ENHANCED or header.get("NumberOfFrames", 1) > 1
-
-
-_REFUSALS: tuple[tuple[Callable[[Header], bool], str], ...] = (
-    (lambda header: "LOCALIZER" in _words(header, "ImageType"), "localizers only; choose a series of slices"),
-    (
-        _is_ultrasound,
-        "DICOM ultrasound (a still picture, or frames in time) is no volume; reconstruct a volume and save "
-        "it as .nrrd or .mha",
-    ),
-    (
-        lambda header: "MOSAIC" in _words(header, "ImageType"),
-        "a Siemens mosaic (all slices in one picture); convert with dcm2niix first",
-    ),
-    (
-        lambda header: header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE),
-        "secondary capture (a picture of a screen), not a volume; choose the series it was made from",
-    ),
-    (
-        _is_colour,
-        "colour pictures where a volume of grey values is asked for; choose the series they were made from",
-    ),
-    (_is_multi_frame, "enhanced multi-frame DICOM is not read yet; convert with dcm2niix first"),
-    (
-        lambda header: header.get("SOPClassUID") not in _IMAGE_OF,
-        "not an image series of CT, MR or PET; choose one of these",
-    ),
-)
-"""What a series may be instead of a plain one, and what to say; the first that applies."""
-
-
-def _words(header: Header, keyword: str) -> tuple[str, ...]:
-    value = header.get(keyword, ())
-    return (value,) if isinstance(value, str) else tuple(value)
+        """Why none of its images can be a slice of a volume; empty if one can."""
+        reasons = [refusal_of(header) for header in self.headers]
+        return reasons[0] if all(reasons) else ""
 
 
 @dataclass(frozen=True)
@@ -164,14 +102,13 @@ def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]
 
 def _image_or_other(header: Header) -> Header:
     """Reports, plans and structure sets have no pixels; a CT slice without pixels is damaged."""
-    classes = {header.get("SOPClassUID"), header.storage_class}
-    if not header.has_pixels and not classes.isdisjoint([*_IMAGE_OF, *_ENHANCED]):
+    if is_image(header) and not header.has_pixels:
         raise ReadError(f"{header.path}: no pixels: the file is cut off or damaged; copy it again")
     return header
 
 
 def _series(uid: str, headers: list[Header]) -> Series:
-    images = [header for header in headers if "LOCALIZER" not in _words(header, "ImageType")]
+    images = [header for header in headers if not is_localizer(header)]
     if not images or len(images) == len(headers):
         return Series(uid, tuple(headers))
     note = f"{len(headers) - len(images)} localizer image(s) in the series left out"
@@ -191,7 +128,10 @@ def choose(path: Path, found: Found, wanted: str | None) -> Series:
     for error in found.damaged.values():
         raise error
     if not found.series:
-        raise ReadError(f"{path}: no DICOM images here; give the folder or one file of a CT or MR series")
+        raise ReadError(
+            f"{path}: no DICOM images here; give the folder or a file of a CT or MR series, "
+            "or the name of a NIfTI, NRRD or MHA file"
+        )
     if wanted is not None:
         return checked(path, _wanted(path, found.series, wanted))
     chosen = _only_usable(path, found.series)
@@ -238,6 +178,11 @@ def checked(path: Path, series: Series) -> Series:
         )
     if series.refusal:
         raise SeriesError(f"{path}: {series.refusal}")
+    for header in series.headers:
+        if reason := refusal_of(header):
+            raise SeriesError(
+                f"{header.path}: unlike the rest of its series: {reason}, or take this file away"
+            )
     return _without_duplicates(series)
 
 
