@@ -27,6 +27,7 @@ __all__ = [
     "Weights",
     "download_weights",
     "find_weights",
+    "load_weights",
     "lookup_folders",
     "matches",
     "missing_weights",
@@ -291,6 +292,21 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds something else than named tensors (a PyTorch state dict)")
     return dict(state)
+
+
+def load_weights(name: str, file: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of the weights ``name``, or of the user's own ``file``, and what the provenance says of it.
+
+    An own file is not compared with anything; it must hold what the network of ``name`` needs.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`find_weights` and :func:`read_state`.
+    """
+    path = Path(file).expanduser() if file else find_weights(name)
+    state = read_state(path)
+    return state, {"weights": path.name if file else name, "weights_sha256": sha256_of(path)}
 
 
 class _Bar:

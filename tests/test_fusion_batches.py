@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from made_weights import random_backbone, random_state, save
 
 from medfuse.errors import DeviceError
 from medfuse.fusion import METHODS, _batches
 from medfuse.fusion._batches import Batch, fuse_in_batches
+from medfuse.fusion._networks.densefuse import DenseFuseNetwork
+from medfuse.fusion._networks.ifcnn import IFCNNNetwork
 from medfuse.progress import ignore
 
 CPU = torch.device("cpu")
@@ -75,12 +80,37 @@ def test_other_errors_are_not_swallowed():
         fuse_in_batches(broken, stack(), CPU, ignore)
 
 
+RANDOM = {
+    "gff": None,
+    "vgg": lambda: random_backbone("vgg19", 21),
+    "zero_learning": lambda: random_backbone("resnet50", 3),
+    "ifcnn": lambda: random_state(IFCNNNetwork("max")),
+    "densefuse": lambda: random_state(DenseFuseNetwork()),
+}
+
+
+@pytest.fixture(params=RANDOM)
+def method(request, tmp_path):
+    """A method that works in batches, with random weights where it needs some."""
+    key = request.param
+    made = {"weights": str(save(RANDOM[key](), tmp_path / "w.pth"))} if RANDOM[key] else {}
+    return METHODS[key](**made, device="cpu")
+
+
 @pytest.mark.usefixtures("roomy")
-@pytest.mark.parametrize("key", ["gff"])
-def test_results_do_not_depend_on_the_batch(key, monkeypatch):
-    rng = np.random.default_rng(1)
-    sources = rng.random((2, 5, 40, 33)).astype(np.float32)
-    together = METHODS[key](device="cpu")(sources)
+def test_results_do_not_depend_on_the_batch(method, monkeypatch):
+    sources = np.random.default_rng(1).random((2, 5, 40, 33)).astype(np.float32)
+    seen = []
+    together = method(sources, lambda fraction, message: seen.append(fraction))
+    assert len(seen) == 3  # the first slice, the other four, the end
     monkeypatch.setattr(_batches, "_LARGEST_BATCH", 1)
-    alone = METHODS[key](device="cpu")(sources)
+    alone = method(sources)
     np.testing.assert_allclose(together.array, alone.array, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_the_gpu_gives_what_the_cpu_gives(method):
+    sources = np.random.default_rng(2).random((2, 5, 64, 48)).astype(np.float32)
+    on_gpu = replace(method, device="cuda")(sources)
+    assert on_gpu.info["device"].startswith("cuda")
+    np.testing.assert_allclose(on_gpu.array, method(sources).array, atol=1 / 255)

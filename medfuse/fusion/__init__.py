@@ -34,6 +34,10 @@ METHODS: Registry[type[FusionMethod]] = Registry(
     {
         "dip": "medfuse.fusion.dip.method:DeepImagePrior",
         "pca": "medfuse.fusion.pca:PatchPCA",
+        "vgg": "medfuse.fusion.vgg:VGGFusion",
+        "zero_learning": "medfuse.fusion.zero_learning:ZeroLearning",
+        "ifcnn": "medfuse.fusion.ifcnn:IFCNN",
+        "densefuse": "medfuse.fusion.densefuse:DenseFuse",
         "gmc": "medfuse.fusion.gmc:SparseGMC",
         "laplacian": "medfuse.fusion.laplacian:LaplacianPyramid",
         "wavelet": "medfuse.fusion.wavelet:Wavelet",

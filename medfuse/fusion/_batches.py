@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 def fuse_in_batches(
     fuse_batch: Callable[[Tensor], Batch], sources: Stack, device: torch.device, progress: Progress
 ) -> Fused:
-    """Apply ``fuse_batch`` to slices (n, b, y, x) of ``sources`` (n, z, y, x) on ``device``.
+    """Apply ``fuse_batch`` to slices (n, b, y, x, ...) of ``sources`` (n, z, y, x, ...) on ``device``.
 
     ``fuse_batch`` must treat each slice on its own, so that the result does not depend on the batches.
 
@@ -43,7 +43,7 @@ def fuse_in_batches(
     DeviceError
         If one slice alone does not fit into the device's memory.
     """
-    depth, height, width = sources.shape[1:]
+    depth, height, width = sources.shape[1:4]
     stack = torch.tensor(sources, device=device)
     done: list[Batch] = []
     size, limit, z = 1, _LARGEST_BATCH, 0

@@ -1,4 +1,4 @@
-"""Base and detail: the two scales of guided-filter and zero-learning fusion."""
+"""Base and detail, and what share of them each source has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from ._batches import precise
 from ._guided_filter import box_mean
 
-__all__ = ["combine", "split"]
+__all__ = ["block_shares", "combine", "split"]
 
 
 def split(sources: Tensor, window: int) -> tuple[Tensor, Tensor]:
@@ -25,3 +25,14 @@ def combine(
     maps = {f"weight_{i}": weight for i, weight in enumerate(base_weights)}
     maps.update({f"detail_weight_{i}": weight for i, weight in enumerate(detail_weights)})
     return fused, maps
+
+
+def block_shares(norms: Tensor, block: int) -> Tensor:
+    """Each source's share (n, b, y, x) of norms (n, b, y, x), averaged over (2·block + 1)² pixels first.
+
+    Where all norms are 0, all sources count alike.
+    """
+    averaged = box_mean(precise(norms), block).clamp(min=0)  # running sums can round below 0
+    total = averaged.sum(dim=0)
+    shares = (averaged / total.where(total > 0, 1)).where(total > 0, 1 / len(norms))
+    return shares.to(norms.dtype)
