@@ -54,6 +54,7 @@ class _Declared:
     encoding: str  # raw, gz, bz2 or text
     compressed_bytes: int | None  # None: all that is there
     data_file: str | None  # None: behind the header
+    spacing_line: str  # what to add where no spacing is said; empty where it is
     notes: tuple[str, ...]
 
 
@@ -110,8 +111,6 @@ def _metaimage(path: Path, fields: Mapping[str, str]) -> _Declared:
         raise ReadError(
             f"{path}: ElementType {one_line(kind)!r}; expected one such as MET_SHORT or MET_FLOAT"
         )
-    if not {"elementspacing", "elementsize"} & set(fields):
-        raise ReadError(f"{path}: says no voxel spacing; add a line 'ElementSpacing = x y z' in mm")
     oriented = {"transformmatrix", "rotation", "orientation"} & set(fields)
     zipped = fields.get("compresseddata", "").lower() == "true"
     text = fields.get("binarydata", "true").lower() == "false"
@@ -130,6 +129,7 @@ def _metaimage(path: Path, fields: Mapping[str, str]) -> _Declared:
         encoding="gz" if zipped else "text" if text else "raw",
         compressed_bytes=_whole_numbers(path, "CompressedDataSize", compressed)[0] if compressed else None,
         data_file=None if local else data_file,
+        spacing_line="" if {"elementspacing", "elementsize"} & set(fields) else "ElementSpacing = x y z",
         notes=() if oriented else ("no orientation in the header: axes taken as left, back, head",),
     )
 
@@ -138,8 +138,6 @@ def _nrrd(path: Path, fields: Mapping[str, str]) -> _Declared:
     kind = fields.get("type", "").lower()
     if kind not in _BYTES_OF_NRRD_TYPE:
         raise ReadError(f"{path}: type {one_line(kind)!r}; expected one such as short or float")
-    if not {"spacings", "space directions"} & set(fields):
-        raise ReadError(f"{path}: says no voxel spacing; add a line 'spacings: x y z' in mm")
     sizes = _whole_numbers(path, "sizes", fields.get("sizes", ""))
     value_axes = [_is_value_axis(word) for word in fields.get("kinds", "").split()] or [False] * len(sizes)
     if len(value_axes) != len(sizes):
@@ -155,6 +153,7 @@ def _nrrd(path: Path, fields: Mapping[str, str]) -> _Declared:
         encoding={"gzip": "gz", "bzip2": "bz2", "raw": "raw", "gz": "gz", "bz2": "bz2"}.get(encoding, "text"),
         compressed_bytes=None,
         data_file=fields.get("data file", fields.get("datafile")),
+        spacing_line="" if {"spacings", "space directions"} & set(fields) else "spacings: x y z",
         notes=() if _NRRD_PATIENT_SPACE.fullmatch(space) else (_no_space(space),),
     )
 
@@ -190,6 +189,8 @@ def _check_size(path: Path, declared: _Declared) -> None:
         raise ReadError(
             f"{path}: {declared.values_per_voxel} values per voxel; expected one, or three for colour"
         )
+    if declared.spacing_line:
+        raise ReadError(f"{path}: says no voxel spacing; add a line '{declared.spacing_line}' in mm")
     check_voxels(path, declared.size)
 
 
