@@ -12,13 +12,20 @@ Levels = npt.NDArray[np.intp]
 
 def quantize(image: np.ndarray) -> Levels:
     """The nearest of 256 grey levels, halves upwards; exact for 8-bit images divided by 255."""
-    return np.floor(255 * np.asarray(image) + 0.5).astype(np.intp)
+    return _rounded(255 * np.asarray(image))
 
 
 def stretch(image: np.ndarray) -> Levels:
     """256 grey levels over the image's own minimum to maximum; a constant image is left unstretched."""
-    low, high = image.min(), image.max()
-    return quantize((image - low) / (high - low)) if high > low else quantize(image)
+    grey = 255 * np.asarray(image)  # whole numbers for 8-bit images, so that halves are halves
+    low, high = grey.min(), grey.max()
+    return _rounded((grey - low) / (high - low) * 255) if high > low else _rounded(grey)
+
+
+def _rounded(values: np.ndarray) -> Levels:
+    """Halves upwards, which ``floor(x + 0.5)`` does not do for the number just below ½."""
+    below = np.floor(values)
+    return (below + (values - below >= 0.5)).astype(np.intp)
 
 
 def own_bins(image: np.ndarray) -> Levels:

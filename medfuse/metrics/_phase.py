@@ -44,17 +44,22 @@ def phase_congruency(image: np.ndarray) -> PhaseCongruency:
     """The features of an image with grey values of 0 to 255."""
     bank = _bank(image.shape)
     spectrum = fft2(image)
-    energy, amplitude = np.zeros(image.shape), np.zeros(image.shape)
+    even, odd = np.empty((2, _SCALES, *image.shape))
+    energy, amplitude = np.zeros((2, *image.shape))
     xx, yy, xy = np.zeros((3, *image.shape))
     for o in range(_ORIENTATIONS):
-        responses = ifft2(spectrum * bank.angular[o] * bank.radial, overwrite_x=True)
-        oriented, sum_amplitude = _oriented_energy(responses, bank.noise_gain[o])
-        energy += oriented
+        oriented = spectrum * bank.angular[o]
+        for s in range(_SCALES):
+            response = ifft2(oriented * bank.radial[s], overwrite_x=True)
+            even[s], odd[s] = response.real, response.imag
+        in_step, sum_amplitude = _energy_in_step(even, odd, bank.noise_gain[o])
+        energy += in_step
         amplitude += sum_amplitude
-        congruency = oriented / np.where(sum_amplitude > 0, sum_amplitude, 1)
+        squared = (in_step / np.where(sum_amplitude > 0, sum_amplitude, 1)) ** 2
         angle = o * np.pi / _ORIENTATIONS
-        x, y = congruency * np.cos(angle), congruency * np.sin(angle)
-        xx, yy, xy = xx + x**2, yy + y**2, xy + x * y
+        xx += squared * np.cos(angle) ** 2
+        yy += squared * np.sin(angle) ** 2
+        xy += squared * (np.cos(angle) * np.sin(angle))
     xx, yy, xy = xx / (_ORIENTATIONS / 2), yy / (_ORIENTATIONS / 2), xy / _ORIENTATIONS
     spread = np.sqrt(xy**2 + (xx - yy) ** 2) + _EPSILON
     return PhaseCongruency(
@@ -64,21 +69,28 @@ def phase_congruency(image: np.ndarray) -> PhaseCongruency:
     )
 
 
-def _oriented_energy(responses: np.ndarray, noise_gain: float) -> tuple[Image, Image]:
-    """Energy in step at one orientation, beyond noise, and the sum of amplitudes over the scales."""
-    even, odd = responses.real, responses.imag
-    squares = even**2 + odd**2
-    amplitudes = np.sqrt(squares)
+def _energy_in_step(even: Image, odd: Image, noise_gain: float) -> tuple[Image, Image]:
+    """Energy in step beyond noise, and the sum of amplitudes, of responses (scale, y, x) at one orientation.
+
+    Scale by scale, so that what is at hand stays in the cache.
+    """
     sum_even, sum_odd = even.sum(axis=0), odd.sum(axis=0)
-    length = np.sqrt(sum_even**2 + sum_odd**2) + _EPSILON
+    squared = sum_even**2 + sum_odd**2
+    length = np.sqrt(squared) + _EPSILON
     mean_even, mean_odd = sum_even / length, sum_odd / length
-    energy = sum_even * mean_even + sum_odd * mean_odd
-    energy -= np.abs(even * mean_odd - odd * mean_even).sum(axis=0)
-    threshold = noise_gain * np.sqrt(np.median(squares[0]))
-    sum_amplitude = amplitudes.sum(axis=0)
-    width = sum_amplitude / (amplitudes.max(axis=0) + _EPSILON) / _SCALES
+    energy = squared / length
+    sum_amplitude, largest = np.zeros((2, *energy.shape))
+    for s in range(_SCALES):
+        energy -= np.abs(even[s] * mean_odd - odd[s] * mean_even)
+        power = even[s] ** 2 + odd[s] ** 2
+        if s == 0:
+            energy_median = np.median(power)
+        amplitude = np.sqrt(power, out=power)
+        sum_amplitude += amplitude
+        np.maximum(largest, amplitude, out=largest)
+    width = sum_amplitude / (largest + _EPSILON) / _SCALES
     weight = 1 / (1 + np.exp((_CUT_OFF - width) * _SHARPNESS))
-    return weight * np.maximum(energy - threshold, 0), sum_amplitude
+    return weight * np.maximum(energy - noise_gain * np.sqrt(energy_median), 0), sum_amplitude
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import correlate1d, maximum_filter1d, minimum_filter1d
+from scipy.ndimage import correlate1d
 
 Image = npt.NDArray[np.float64]
 
@@ -16,17 +16,17 @@ def box_sums(images: np.ndarray, size: int) -> Image:
 
     By doubling and not by running sums, whose rounding grows along the image.
     """
-    return _run_sums(_run_sums(images, size).swapaxes(-1, -2), size).swapaxes(-1, -2)
+    return _run(_run(images, size, np.add).swapaxes(-1, -2), size, np.add).swapaxes(-1, -2)
 
 
-def _run_sums(images: np.ndarray, size: int) -> Image:
-    """Sums of ``size`` neighbours along the last axis."""
+def _run(values: np.ndarray, size: int, combine: np.ufunc) -> np.ndarray:
+    """``size`` neighbours along the last axis combined."""
     if size == 1:
-        return images
+        return values
     half = size // 2
-    sums = _run_sums(images, half)
-    sums = sums[..., :-half] + sums[..., half:]
-    return sums if size % 2 == 0 else sums[..., :-1] + images[..., size - 1 :]
+    runs = _run(values, half, combine)
+    runs = combine(runs[..., :-half], runs[..., half:])
+    return runs if size % 2 == 0 else combine(runs[..., :-1], values[..., size - 1 :])
 
 
 @lru_cache(maxsize=16)
@@ -38,26 +38,47 @@ def gaussian_taps(size: int, sigma: float) -> Image:
 
 
 def filter_same(images: np.ndarray, taps: np.ndarray, border: str = "constant") -> Image:
-    """Images (…, y, x) filtered by an odd kernel along y and x; outside lies 0, or the nearest pixel."""
-    rows = correlate1d(images, taps, axis=-2, mode=border)
-    return correlate1d(rows, taps, axis=-1, mode=border)
+    """Images (…, y, x) filtered by a symmetric odd kernel; outside lies 0, or the ``"nearest"`` pixel."""
+    margin = len(taps) // 2
+    pad = [(0, 0)] * (images.ndim - 2) + [(margin, margin), (0, 0)]
+    padded = np.pad(images, pad, mode="edge" if border == "nearest" else "constant")
+    return _filter(padded, taps, border)
 
 
 def filter_valid(images: np.ndarray, taps: np.ndarray) -> Image:
-    """Images (…, y, x) filtered by an odd kernel, where it lies inside the image."""
+    """Images (…, y, x) filtered by a symmetric odd kernel, where it lies inside the image."""
     margin = len(taps) // 2
-    inside = slice(margin, -margin)
-    rows = correlate1d(images, taps, axis=-2, mode="constant")[..., inside, :]
-    return correlate1d(rows, taps, axis=-1, mode="constant")[..., inside]
+    return _filter(images, taps, "constant")[..., margin:-margin]
+
+
+def _filter(images: np.ndarray, taps: np.ndarray, border: str) -> Image:
+    """Filter along y inside the image, and along x with a border."""
+    height = images.shape[-2] - len(taps) + 1
+    result = np.empty((*images.shape[:-2], height, images.shape[-1]))
+    for index in np.ndindex(images.shape[:-2]):  # one by one, so that each stays in the cache
+        correlate1d(_filter_along_y(images[index], taps), taps, axis=-1, mode=border, output=result[index])
+    return result
+
+
+def _filter_along_y(image: Image, taps: np.ndarray) -> Image:
+    """By whole rows, which is faster along y than line by line."""
+    margin = len(taps) // 2
+    height = len(image) - 2 * margin
+    result = taps[margin] * image[margin : margin + height]
+    pair = np.empty_like(result)
+    for k in range(margin):
+        np.add(image[k : k + height], image[2 * margin - k : 2 * margin - k + height], out=pair)
+        pair *= taps[k]
+        result += pair
+    return result
 
 
 def flat_windows(images: np.ndarray, size: int) -> npt.NDArray[np.bool_]:
     """Where all pixels of a ``size``×``size`` window inside images (…, y, x) are equal."""
-    margin = size // 2
-    inside = slice(margin, -margin)
-    high = maximum_filter1d(maximum_filter1d(images, size, axis=-2), size, axis=-1)
-    low = minimum_filter1d(minimum_filter1d(images, size, axis=-2), size, axis=-1)
-    return (high == low)[..., inside, inside]
+    along_x = _run(images[..., 1:] == images[..., :-1], size - 1, np.logical_and)
+    along_y = _run((images[..., 1:, :] == images[..., :-1, :]).swapaxes(-1, -2), size - 1, np.logical_and)
+    rows = _run(along_x.swapaxes(-1, -2), size, np.logical_and).swapaxes(-1, -2)
+    return rows & along_y.swapaxes(-1, -2)[..., : rows.shape[-1]]
 
 
 class LocalMoments:
@@ -74,12 +95,15 @@ class LocalMoments:
         self._flat = flat_windows(images, size)
         variance = np.maximum(filter_valid(images**2, self._taps) - self.mean**2, 0)
         self.variance = np.where(self._flat, 0, variance)
+        self._covariances: dict[tuple[int, int], Image] = {}
 
     def covariance(self, i: int, j: int) -> Image:
         """Covariance of images ``i`` and ``j`` in each window."""
-        product = filter_valid(self._images[i] * self._images[j], self._taps)
-        covariance = product - self.mean[i] * self.mean[j]
-        return np.where(self._flat[i] | self._flat[j], 0, covariance)
+        if (i, j) not in self._covariances:
+            product = filter_valid(self._images[i] * self._images[j], self._taps)
+            covariance = product - self.mean[i] * self.mean[j]
+            self._covariances[i, j] = np.where(self._flat[i] | self._flat[j], 0, covariance)
+        return self._covariances[i, j]
 
     def ssim(self, i: int, j: int, c1: float, c2: float) -> Image:
         """Structural similarity of images ``i`` and ``j`` in each window."""

@@ -32,7 +32,7 @@ def _as_written(sources: np.ndarray, fused: np.ndarray) -> tuple[Levels, Levels 
     low, high = fused.min(), fused.max()
     if high == low:
         return quantize(sources), None
-    stretched = 255 * ((fused - low) / (high - low))
+    stretched = (fused - low) / (high - low) * 255
     return quantize(sources), np.floor(stretched + 0.499999999).astype(np.intp)
 
 

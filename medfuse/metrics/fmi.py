@@ -21,8 +21,10 @@ __all__ = ["FMI_DCT", "FMI_W"]
 
 Array = npt.NDArray[np.float64]
 _CELLS = 9
-_POSITIONS = np.arange(1.0, _CELLS + 1)[:, None]
-_BATCH = 2048  # windows handled at once: what stays in the processor's cache
+_POSITIONS = np.arange(1.0, _CELLS + 1)
+_MOMENTS = np.stack([_POSITIONS, _POSITIONS**2])
+_SMALLEST = np.finfo(float).tiny
+_BATCH = 1024  # windows handled at once: what stays in the processor's cache
 
 
 def fmi_dct(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -113,22 +115,33 @@ def _batches(features: Array) -> Iterator[Array]:
 class _Distribution(NamedTuple):
     """The distributions of a position 1…9 in N windows, one a column."""
 
-    p: Array
-    log: Array  # log2 p, finite where p is 0
+    p: Array  # (9, N)
+    log: Array  # (9, N): log2 p, finite where p is 0
     entropy: Array
-    residue: Array  # p minus its mean over the positions
-    norm: Array  # Σ residue²
+    power: Array  # Σ p² − 1/9, what p deviates from uniform
     mean: Array  # of the position
     deviation: Array  # of the position
     flat: npt.NDArray[np.bool_]
 
 
 class _Steps(NamedTuple):
-    """A distribution's cumulative sum, step by step: (10, N), the last row stands behind the last step."""
+    """A distribution step by step, (10, N): p, log2 p, and the sum of p before the step.
+
+    The last row stands behind the last step.
+    """
 
     p: Array
     log: Array
-    starts: Array
+    start: Array
+
+
+class _Segments(NamedTuple):
+    """The segments that end with steps of one distribution, (9, N) each."""
+
+    weight: Array  # how long
+    passed: npt.NDArray[np.uint8]  # the other distribution's position, 0-based
+    p: Array  # product of the two probabilities
+    log: Array  # its log2
 
 
 def _scaled(windows: Array) -> Array:
@@ -141,25 +154,17 @@ def _scaled(windows: Array) -> Array:
 
 def _distribution(scaled: Array) -> _Distribution:
     p = scaled / (scaled[0:3].sum(axis=0) + scaled[3:6].sum(axis=0) + scaled[6:9].sum(axis=0))
-    log = _log2(p)
-    residue = p - p.sum(axis=0) / _CELLS
-    mean = np.sum(_POSITIONS * p, axis=0)
-    variance = np.sum(_POSITIONS**2 * p, axis=0) - mean**2
+    log = np.log2(np.maximum(p, _SMALLEST))
+    mean, square = _MOMENTS @ p
     return _Distribution(
         p=p,
         log=log,
-        entropy=-np.sum(p * log, axis=0),
-        residue=residue,
-        norm=np.sum(residue**2, axis=0),
+        entropy=-np.einsum("ij,ij->j", p, log),
+        power=np.einsum("ij,ij->j", p, p) - 1 / _CELLS,
         mean=mean,
-        deviation=np.sqrt(np.maximum(variance, 0)),
-        flat=scaled.min(axis=0) == scaled.max(axis=0),
+        deviation=np.sqrt(np.maximum(square - mean**2, 0)),
+        flat=scaled.min(axis=0) == 1,
     )
-
-
-def _log2(x: Array) -> Array:
-    """log2 |x|, and finite where x is 0, so that x log2 |x| is 0 there."""
-    return np.log2(np.maximum(np.abs(x), np.finfo(float).tiny))
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
@@ -171,22 +176,24 @@ def _window_scores(sources: Array, fused: Array) -> Array:
     """The scores of windows, summed over the sources: (n, 9, N) and (9, N) to (N,)."""
     compared, scaled = fused, _scaled(fused)
     target = _distribution(scaled)
+    steps = _steps(target, np.zeros_like(target.flat))
     total = np.zeros(fused.shape[1])
     for windows in sources:
         equal = np.all(windows == compared, axis=0)
-        total += np.where(equal, 1.0, _information(_distribution(_scaled(windows)), target))
+        information = _information(_distribution(_scaled(windows)), target, steps)
+        total += np.where(equal, 1.0, information)
         compared = np.where(equal, compared, scaled)
     return total
 
 
-def _information(a: _Distribution, f: _Distribution) -> Array:
+def _information(a: _Distribution, f: _Distribution, steps_f: _Steps) -> Array:
     """2 I / (H(a) + H(f)) in each window."""
     entropy = a.entropy + f.entropy
-    score = _ratio(2 * (entropy - _joint_entropy(a, f)), entropy)
+    score = _ratio(2 * (entropy - _joint_entropy(a, f, steps_f)), entropy)
     return np.where(a.flat & f.flat, 1.0, score)
 
 
-def _joint_entropy(a: _Distribution, f: _Distribution) -> Array:
+def _joint_entropy(a: _Distribution, f: _Distribution, steps_f: _Steps) -> Array:
     """Entropy of the joint distribution φ M + (1 − φ) f aᵀ, M the strongest coupling of f and a.
 
     M is Fréchet's upper bound min(F, A) or, for windows that are anticorrelated, the lower bound
@@ -194,58 +201,56 @@ def _joint_entropy(a: _Distribution, f: _Distribution) -> Array:
     bound pairs equal quantiles: cutting [0, 1] wherever F or A steps gives 18 segments, each the
     whole weight of M in one cell.  The independent part's entropy is corrected in those cells only.
     """
-    covariance = np.sum(a.residue * f.residue, axis=0)
+    covariance = np.einsum("ij,ij->j", a.p, f.p) - 1 / _CELLS
     covariance[a.flat | f.flat] = 0  # of which only rounding is left
-    correlation = _ratio(covariance, np.sqrt(a.norm * f.norm))
+    correlation = _ratio(covariance, np.sqrt(a.power * f.power))
     against = correlation < 0
-    steps_f = _steps(f.p, f.log)
-    steps_a = _steps(*(np.where(against, x[::-1], x) for x in (a.p, a.log)))
     mean_a = np.where(against, _CELLS + 1 - a.mean, a.mean)
-    segments = [_segments(steps_f, steps_a, np.less_equal), _segments(steps_a, steps_f, np.less)]
+    segments = _coupling(steps_f, _steps(a, against))
 
-    coupled = sum(np.sum(s.weight * s.place, axis=0) for s in segments) - f.mean * mean_a
+    coupled = sum(_POSITIONS @ (s.weight * (s.passed + 1.0)) for s in segments) - f.mean * mean_a
     phi = _ratio(np.abs(correlation) * a.deviation * f.deviation, coupled)
     rest = 1 - phi
-    log_rest = _log2(rest)
+    log_rest = np.log2(np.maximum(np.abs(rest), _SMALLEST))
     entropy = rest * (f.entropy + a.entropy - log_rest)
     for s in segments:
         independent = rest * s.p
         joint = phi * s.weight + independent
-        entropy += np.sum(independent * (log_rest + s.log) - joint * _log2(joint), axis=0)
+        entropy += np.einsum("ij,ij->j", independent, log_rest + s.log)
+        entropy -= np.einsum("ij,ij->j", joint, np.log2(np.maximum(np.abs(joint), _SMALLEST)))
     return entropy
 
 
-def _steps(p: Array, log: Array) -> _Steps:
-    steps = _Steps(*np.zeros((3, _CELLS + 1, p.shape[1])))
-    steps.p[:-1], steps.log[:-1] = p, log
+def _steps(distribution: _Distribution, backwards: npt.NDArray[np.bool_]) -> _Steps:
+    """The steps of a distribution, in some windows from the last position to the first."""
+    steps = _Steps(*np.zeros((3, _CELLS + 1, backwards.size)))
+    for target, values in ((steps.p, distribution.p), (steps.log, distribution.log)):
+        target[:-1] = values
+        np.copyto(target[:-1], values[::-1], where=backwards)
     for k in range(_CELLS):
-        np.add(steps.starts[k], p[k], out=steps.starts[k + 1])
+        np.add(steps.start[k], steps.p[k], out=steps.start[k + 1])
     return steps
 
 
-class _Segments(NamedTuple):
-    """The segments that end with steps of one distribution, one a row."""
+def _coupling(f: _Steps, a: _Steps) -> tuple[_Segments, _Segments]:
+    """The segments of the upper coupling that end with a step of f, and those that end with one of a.
 
-    weight: Array  # how long
-    place: Array  # product of the two positions, counted from 1
-    p: Array  # product of the two probabilities
-    log: Array  # its log2
-
-
-def _segments(own: _Steps, other: _Steps, before: np.ufunc) -> _Segments:
-    """The segments that end where ``own`` steps.
-
-    ``before`` says which of the other's steps lie before one of these; where both step at once, it is
-    ``less`` for one of the two and ``less_equal`` for the other, which then has a segment of length 0.
+    Where both step at once, f's segment has length 0.
     """
-    starts, ends = own.starts[:-1], own.starts[1:]
-    passed = np.empty(ends.shape, dtype=np.intp)
-    for k in range(_CELLS):
-        passed[k] = np.sum(before(other.starts[1:], ends[k]), axis=0, dtype=np.uint8)
-    cells = passed * ends.shape[1] + np.arange(ends.shape[1])
+    first = f.start[1:, None] < a.start[None, 1:]
+    passed_by_a = first.sum(axis=0, dtype=np.uint8)
+    passed_by_f = _CELLS - first.sum(axis=1, dtype=np.uint8)
+    return _segments(f, a, passed_by_f), _segments(a, f, passed_by_a)
+
+
+def _segments(own: _Steps, other: _Steps, passed: npt.NDArray[np.uint8]) -> _Segments:
+    """The segments that end where ``own`` steps, when the other has made ``passed`` steps."""
+    count = passed.shape[1]
+    cells = passed * np.intp(count) + np.arange(count)
+    begin = np.maximum(own.start[:-1], other.start.take(cells))
     return _Segments(
-        weight=ends - np.maximum(starts, other.starts.take(cells)),
-        place=_POSITIONS * (passed + 1.0),
+        weight=own.start[1:] - begin,
+        passed=passed,
         p=own.p[:-1] * other.p.take(cells),
         log=own.log[:-1] + other.log.take(cells),
     )

@@ -12,6 +12,7 @@ from ..errors import ParameterError
 __all__ = ["Metric", "Undefined", "check_images", "two_sources"]
 
 _EPS = np.finfo(float).eps
+_SINGLE = 1e-4  # grey levels; single precision is good to 1e-5 there
 
 
 class Undefined(float):
@@ -76,7 +77,7 @@ class Metric:
 def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``sources`` and ``fused`` as float64 in [0, 1], after checking shapes and range.
 
-    8-bit images (uint8) are divided by 255.
+    8-bit images (uint8) are divided by 255; single precision that holds 8-bit levels is restored to them.
 
     Raises
     ------
@@ -107,7 +108,23 @@ def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np
 
 def _unit(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
-    return images / 255 if images.dtype == np.uint8 else images.astype(float)
+    if images.dtype == np.uint8:
+        return images / 255
+    if images.dtype == np.float32 and images.size:
+        return _levels_restored(images)
+    return images.astype(float)
+
+
+def _levels_restored(images: np.ndarray) -> np.ndarray:
+    """float64 of float32; exactly k/255 where all values are 8-bit levels but for single precision.
+
+    Some codes count equal gradients, which single precision makes unequal.
+    """
+    grey = 255 * images.astype(float)
+    for sample in (grey.reshape(-1)[:: max(1, grey.size // 64)], grey):  # most fail at the first look
+        if not np.all(np.abs(sample - np.rint(sample)) < _SINGLE):
+            return images.astype(float)
+    return np.rint(grey) / 255
 
 
 def two_sources(key: str, sources: np.ndarray) -> None:
