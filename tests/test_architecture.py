@@ -15,7 +15,7 @@ PACKAGE = Path(medfuse.__file__).parent
 
 LEVELS = (
     {"errors", "volume", "progress", "registry"},
-    {"io", "intensity", "registration", "resampling", "weights", "phantom"},
+    {"colour", "io", "intensity", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics"},
     {"recipe", "pipeline"},
     {"report", "batch"},

@@ -33,7 +33,8 @@ class IFCNN:
     sources.  :meth:`fuse_colour` fuses colour images.
 
     Checked with the published weights: equal to the published results within one grey level for four
-    medical pairs, an infrared pair, a colour pair and a colour triple.
+    medical pairs, an infrared pair, a colour pair, a colour triple, and the luma of a multi-exposure series
+    of four.
 
     Source: Zhang et al., Information Fusion 54 (2020), doi:10.1016/j.inffus.2019.07.011.
     """

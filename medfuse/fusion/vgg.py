@@ -80,7 +80,7 @@ class VGGFusion:
         base = smooth_base(sources, self.strength)
         detail = sources - base
         features = network_input(detail)
-        weighted = []
+        weighted: list[Tensor] = []
         for index, layer in enumerate(network):
             features = layer(features)
             if index in _RELU:

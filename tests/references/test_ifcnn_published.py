@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from medfuse.colour import combine_chroma
+from medfuse.fusion._networks.ifcnn import IFCNNNetwork
+from medfuse.fusion._networks.loading import filled
 from medfuse.fusion.ifcnn import IFCNN
+from medfuse.weights import read_state
 
 GREY = {
     "MD-c01": ("medical/c01_1.tif", "medical/c01_2.tif"),
@@ -71,3 +76,57 @@ def test_identical_sources_come_back(read):
     source = stack(read, GREY["MD-c02"])[0]
     error = np.abs(IFCNN(device="cpu")(np.stack([source, source])).array - source) * 255
     assert error.mean() < 2
+
+
+def equalised(image):
+    """OpenCV's CLAHE (8×8 tiles, clip limit 2), which the authors apply to fused multi-exposure luma."""
+    tiles, levels = 8, 256
+    height, width = image.shape
+    spare = [tiles - side % tiles if height % tiles or width % tiles else 0 for side in image.shape]
+    tall, wide = ((side + extra) // tiles for side, extra in zip(image.shape, spare, strict=True))
+    padded = np.pad(image, [(0, extra) for extra in spare], mode="reflect")
+    blocks = padded.reshape(tiles, tall, tiles, wide).swapaxes(1, 2).reshape(tiles, tiles, -1)
+    limit = max(int(2.0 * tall * wide / levels), 1)
+    tables = np.zeros((tiles, tiles, levels))
+    for place in np.ndindex(tiles, tiles):
+        counts = np.bincount(blocks[place], minlength=levels)
+        share, rest = divmod(int((counts - limit).clip(min=0).sum()), levels)
+        counts = counts.clip(max=limit) + share
+        if rest:
+            counts[:: max(levels // rest, 1)][:rest] += 1
+        tables[place] = np.rint(counts.cumsum() * (levels - 1) / (tall * wide)).clip(0, levels - 1)
+    y, x = np.arange(height)[:, None] / tall - 0.5, np.arange(width) / wide - 0.5
+    result = np.zeros(image.shape)
+    for dy, dx in np.ndindex(2, 2):
+        row, column = np.floor(y).astype(int) + dy, np.floor(x).astype(int) + dx
+        table = tables[row.clip(0, tiles - 1), column.clip(0, tiles - 1), image]
+        result += table * (1 - np.abs(y - row)) * (1 - np.abs(x - column))
+    return np.rint(result)
+
+
+def test_multi_exposure(read, shared_data):
+    """Luma by the mean rule, chroma by distance from grey, then the authors' own finish."""
+    from PIL import Image
+
+    colours = [read(f"other/MEDataset_house_house{i}.jpg") for i in range(1, 5)]
+    ycbcr = np.stack([np.asarray(Image.fromarray(rgb).convert("YCbCr")) for rgb in colours])
+    state = read_state(shared_data("weights/IFCNN-MEAN.pth"))
+    network = filled(lambda: IFCNNNetwork("mean"), state, torch.device("cpu"))
+    luma = torch.tensor(ycbcr[..., 0], dtype=torch.float32)[:, None, None].expand(-1, -1, 3, -1, -1) / 255
+    with torch.inference_mode():
+        channels = (network(luma)[0].clamp(0, 1) * 255).floor().numpy()
+    red, green, blue = channels.astype(int)
+    grey = (4899 * red + 9617 * green + 1868 * blue + 8192) >> 14  # OpenCV's luma in whole numbers
+    finished = equalised((grey / 255 * 235 + (1 - grey / 255) * 16).astype(np.uint8))
+    chroma = combine_chroma((ycbcr[..., 1:] - 128.0) / 255 + 0.5)
+    blue, red = np.moveaxis(np.floor((chroma - 0.5) * 255 + 128 + 1e-9), -1, 0) - 128
+    green = -0.714 * red - 0.344 * blue
+    rgb = np.rint(finished[..., None] + np.stack([1.403 * red, green, 1.773 * blue], axis=-1)).clip(0, 255)
+
+    published = read("published_ifcnn/IFCNN-MEAN-ME-house.png").astype(float)
+    unclipped = ((published > 0) & (published < 255)).all(axis=-1)
+    their_luma = published @ [0.299, 0.587, 0.114]
+    assert np.abs(their_luma - finished)[unclipped].max() <= 1
+    difference = np.abs(rgb - published)
+    assert (difference > 1).mean() < 0.002  # chroma is cut to whole numbers, then spread by up to 1.773
+    assert difference.max() <= 3

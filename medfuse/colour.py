@@ -1,0 +1,54 @@
+"""Luma and chroma, so that the colour of a pseudo-coloured PET or SPECT survives fusion.
+
+A colour image is fused by its luma alone; its chroma, which says what the colour scale says, is kept and put
+back onto the fused luma.  All arrays are in [0, 1] with the channels on the last axis.
+
+Source: ITU-R BT.601, full range as in JPEG (JFIF): Y = 0.299 R + 0.587 G + 0.114 B,
+Cb = ½ + (B − Y)/1.772, Cr = ½ + (R − Y)/1.402; grey is Cb = Cr = ½.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["combine_chroma", "merge_colour", "split_colour"]
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+_BLUE, _RED = 1.772, 1.402  # 2 (1 − 0.114) and 2 (1 − 0.299)
+
+
+def split_colour(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Luma (...) and chroma (..., 2), Cb and Cr, of colours (..., 3); all in [0, 1]."""
+    luma = rgb @ _LUMA
+    chroma = np.stack([(rgb[..., 2] - luma) / _BLUE, (rgb[..., 0] - luma) / _RED], axis=-1) + 0.5
+    return luma, chroma
+
+
+def merge_colour(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) in [0, 1] with exactly this luma (...) and the hue of this chroma (..., 2).
+
+    Where luma and chroma together lie outside what RGB can show, the colour is made paler just as far as
+    it must be.  Clipping the channels instead would change luma and hue.
+    """
+    blue, red = _BLUE * (chroma[..., 0] - 0.5), _RED * (chroma[..., 1] - 0.5)
+    green = -(_LUMA[0] * red + _LUMA[2] * blue) / _LUMA[1]
+    offset = np.stack([red, green, blue], axis=-1)
+    room = np.where(offset > 0, 1 - luma[..., None], luma[..., None])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fits = np.where(offset != 0, room / np.abs(offset), np.inf).min(axis=-1)
+    return np.clip(luma[..., None] + offset * np.minimum(fits, 1)[..., None], 0, 1)
+
+
+def combine_chroma(chromas: np.ndarray) -> np.ndarray:
+    """One chroma (..., 2) from several (n, ..., 2), each channel weighted by its distance from grey.
+
+    A grey source has no say, so that with one coloured source its chroma comes out unchanged; where all
+    are grey, the result is grey.
+
+    Source: Prabhakar, Srikar, Babu, "DeepFuse", ICCV 2017, doi:10.1109/ICCV.2017.505, equation 2; also
+    what the authors of IFCNN do.
+    """
+    distance = np.abs(chromas - 0.5)
+    total = distance.sum(axis=0)
+    weighted = (distance * (chromas - 0.5)).sum(axis=0)
+    return 0.5 + np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
