@@ -22,6 +22,7 @@ _ANGULAR_SIGMA = np.pi / _ORIENTATIONS / 1.2
 _NOISE_DEVIATIONS = 2
 _CUT_OFF, _SHARPNESS = 0.5, 10
 _EPSILON = 1e-4
+_ROWS = 32  # handled at once: what stays in the processor's cache
 
 
 class PhaseCongruency(NamedTuple):
@@ -70,27 +71,26 @@ def phase_congruency(image: np.ndarray) -> PhaseCongruency:
 
 
 def _energy_in_step(even: Image, odd: Image, noise_gain: float) -> tuple[Image, Image]:
-    """Energy in step beyond noise, and the sum of amplitudes, of responses (scale, y, x) at one orientation.
+    """Energy in step beyond noise, and the sum of amplitudes, of responses (scale, y, x) at one orientation."""
+    threshold = noise_gain * np.sqrt(np.median(even[0] ** 2 + odd[0] ** 2))
+    energy, sum_amplitude = np.empty((2, *even.shape[1:]))
+    for top in range(0, len(energy), _ROWS):
+        rows = slice(top, top + _ROWS)
+        energy[rows], sum_amplitude[rows] = _in_step(even[:, rows], odd[:, rows], threshold)
+    return energy, sum_amplitude
 
-    Scale by scale, so that what is at hand stays in the cache.
-    """
+
+def _in_step(even: Image, odd: Image, threshold: float) -> tuple[Image, Image]:
     sum_even, sum_odd = even.sum(axis=0), odd.sum(axis=0)
     squared = sum_even**2 + sum_odd**2
     length = np.sqrt(squared) + _EPSILON
-    mean_even, mean_odd = sum_even / length, sum_odd / length
-    energy = squared / length
-    sum_amplitude, largest = np.zeros((2, *energy.shape))
-    for s in range(_SCALES):
-        energy -= np.abs(even[s] * mean_odd - odd[s] * mean_even)
-        power = even[s] ** 2 + odd[s] ** 2
-        if s == 0:
-            energy_median = np.median(power)
-        amplitude = np.sqrt(power, out=power)
-        sum_amplitude += amplitude
-        np.maximum(largest, amplitude, out=largest)
-    width = sum_amplitude / (largest + _EPSILON) / _SCALES
+    across = even * (sum_odd / length) - odd * (sum_even / length)
+    energy = squared / length - np.abs(across, out=across).sum(axis=0)
+    amplitude = np.sqrt(even**2 + odd**2)
+    sum_amplitude = amplitude.sum(axis=0)
+    width = sum_amplitude / (amplitude.max(axis=0) + _EPSILON) / _SCALES
     weight = 1 / (1 + np.exp((_CUT_OFF - width) * _SHARPNESS))
-    return weight * np.maximum(energy - noise_gain * np.sqrt(energy_median), 0), sum_amplitude
+    return weight * np.maximum(energy - threshold, 0), sum_amplitude
 
 
 @lru_cache(maxsize=1)

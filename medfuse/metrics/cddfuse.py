@@ -23,17 +23,16 @@ _FLAT = "the fused image is flat and cannot be stretched"
 _SIDE = 7
 
 
-def _as_written(sources: np.ndarray, fused: np.ndarray) -> tuple[Levels, Levels | None]:
-    """The 8-bit levels of the sources, and of the fused image stretched to its own range.
+def _as_written(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, Levels | None]:
+    """The checked sources, and the 8-bit levels of the fused image stretched to its own range.
 
     Halves are rounded down, as imageio does; None for a flat fused image.
     """
     sources, fused = check_images(sources, fused)
     low, high = fused.min(), fused.max()
     if high == low:
-        return quantize(sources), None
-    stretched = (fused - low) / (high - low) * 255
-    return quantize(sources), np.floor(stretched + 0.499999999).astype(np.intp)
+        return sources, None
+    return sources, np.floor((fused - low) / (high - low) * 255 + 0.499999999).astype(np.intp)
 
 
 def cddfuse_en(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -116,10 +115,10 @@ def cddfuse_mi(sources: np.ndarray, fused: np.ndarray) -> float:
     float
         0 to 11.1 nats for two sources; higher is better.  Undefined where the fused image is flat.
     """
-    grey, levels = _as_written(sources, fused)
+    sources, levels = _as_written(sources, fused)
     if levels is None:
         return Undefined(_FLAT)
-    return float(np.log(2) * sum(_shared_bits(source, levels) for source in grey))
+    return float(np.log(2) * sum(_shared_bits(quantize(source), levels) for source in sources))
 
 
 def _shared_bits(source: Levels, fused: Levels) -> float:
@@ -148,9 +147,9 @@ def cddfuse_scd(sources: np.ndarray, fused: np.ndarray) -> float:
     ParameterError
         For other than two sources.
     """
-    grey, levels = _as_written(sources, fused)
-    two_sources("cddfuse_scd", grey)
-    return Undefined(_FLAT) if levels is None else correlation_of_differences(grey, levels)
+    sources, levels = _as_written(sources, fused)
+    two_sources("cddfuse_scd", sources)
+    return Undefined(_FLAT) if levels is None else correlation_of_differences(quantize(sources), levels)
 
 
 def cddfuse_vif(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -173,8 +172,10 @@ def cddfuse_vif(sources: np.ndarray, fused: np.ndarray) -> float:
     -----
     The evaluator calls it VIFF, its table VIF.  For a flat source it counts 1, where this is undefined.
     """
-    grey, levels = _as_written(sources, fused)
-    return Undefined(_FLAT) if levels is None else pixel_fidelity(grey.astype(float), levels.astype(float))
+    sources, levels = _as_written(sources, fused)
+    if levels is None:
+        return Undefined(_FLAT)
+    return pixel_fidelity(quantize(sources).astype(float), levels.astype(float))
 
 
 def cddfuse_qabf(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -197,8 +198,8 @@ def cddfuse_qabf(sources: np.ndarray, fused: np.ndarray) -> float:
     Where strengths are equal the code takes the strength itself for their ratio: on this scale more
     than 1, and hence kept, where ``qabf`` loses it.
     """
-    grey, levels = _as_written(sources, fused)
-    return Undefined(_FLAT) if levels is None else edge_transfer(grey, levels)
+    sources, levels = _as_written(sources, fused)
+    return Undefined(_FLAT) if levels is None else edge_transfer(quantize(sources), levels)
 
 
 def cddfuse_ssim(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -225,12 +226,12 @@ def cddfuse_ssim(sources: np.ndarray, fused: np.ndarray) -> float:
     was then, took floats to span 2, so that the constants are (0.01 · 2)² and (0.03 · 2)², next to
     nothing.  It also computed in single precision, whose rounding this does not repeat.
     """
-    grey, levels = _as_written(sources, fused)
+    sources, levels = _as_written(sources, fused)
     if levels is None:
         return Undefined(_FLAT)
     if min(levels.shape) < _SIDE:
         return Undefined("an image side is under 7 pixels")
-    pixels = _SIDE**2
+    grey, pixels = quantize(sources), _SIDE**2
     images = np.concatenate([grey, levels[None]])
     sums = box_sums(images, _SIDE)
     # Integers until here: a flat window's variance is exactly 0.

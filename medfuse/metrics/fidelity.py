@@ -52,11 +52,11 @@ def viff(sources: np.ndarray, fused: np.ndarray) -> float:
     sources, fused = check_images(sources, fused)
     if min(fused.shape) < _SMALLEST_SIDE:
         return Undefined("an image side is under 41 pixels")
-    noise, offset = 0.005 * 255**2, 1e-7
+    noise, offset = 0.005 * 255**2, 1e-7 * np.log(10)  # the code's logarithm has base 10
     fidelity = []
     for scale in _scales(255 * sources, 255 * fused):
-        with_distortion = np.log10(1 + scale.gain**2 * scale.variance / (scale.noise + noise))
-        without = np.log10(1 + scale.variance / noise)
+        with_distortion = np.log(1 + scale.gain**2 * scale.variance / (scale.noise + noise))
+        without = np.log(1 + scale.variance / noise)
         last = len(sources) - 1 - np.argmin(scale.gain[::-1], axis=0)[None]
         kept, possible = (np.take_along_axis(x, last, axis=0) for x in (with_distortion, without))
         fidelity.append(np.sum(kept + offset) / np.sum(possible + offset))
@@ -98,8 +98,8 @@ def pixel_fidelity(sources: np.ndarray, fused: np.ndarray) -> float:
         return Undefined("a source is flat")
     kept, possible = np.zeros(len(sources)), np.zeros(len(sources))
     for scale in _scales(sources, fused):
-        kept += np.log10(1 + scale.gain**2 * scale.variance / (scale.noise + 2)).sum(axis=(1, 2))
-        possible += np.log10(1 + scale.variance / 2).sum(axis=(1, 2))
+        kept += np.log(1 + scale.gain**2 * scale.variance / (scale.noise + 2)).sum(axis=(1, 2))
+        possible += np.log(1 + scale.variance / 2).sum(axis=(1, 2))
     return float(np.sum(kept / possible))
 
 

@@ -149,7 +149,10 @@ def _scaled(windows: Array) -> Array:
     low = windows.min(axis=0)
     spread = windows.max(axis=0) - low
     flat = spread == 0
-    return np.where(flat, 1, (windows - low) / np.where(flat, 1, spread))
+    scaled = windows - low
+    scaled /= np.where(flat, 1, spread)
+    scaled[:, flat] = 1
+    return scaled
 
 
 def _distribution(scaled: Array) -> _Distribution:
@@ -213,11 +216,14 @@ def _joint_entropy(a: _Distribution, f: _Distribution, steps_f: _Steps) -> Array
     rest = 1 - phi
     log_rest = np.log2(np.maximum(np.abs(rest), _SMALLEST))
     entropy = rest * (f.entropy + a.entropy - log_rest)
-    for s in segments:
-        independent = rest * s.p
-        joint = phi * s.weight + independent
-        entropy += np.einsum("ij,ij->j", independent, log_rest + s.log)
-        entropy -= np.einsum("ij,ij->j", joint, np.log2(np.maximum(np.abs(joint), _SMALLEST)))
+    for independent, log, joint in ((s.p, s.log, s.weight) for s in segments):
+        independent *= rest  # in place here and below: fresh memory costs more than the arithmetic
+        log += log_rest
+        joint *= phi
+        joint += independent
+        entropy += np.einsum("ij,ij->j", independent, log)
+        np.maximum(np.abs(joint, out=log), _SMALLEST, out=log)
+        entropy -= np.einsum("ij,ij->j", joint, np.log2(log, out=log))
     return entropy
 
 
@@ -247,13 +253,11 @@ def _segments(own: _Steps, other: _Steps, passed: npt.NDArray[np.uint8]) -> _Seg
     """The segments that end where ``own`` steps, when the other has made ``passed`` steps."""
     count = passed.shape[1]
     cells = passed * np.intp(count) + np.arange(count)
-    begin = np.maximum(own.start[:-1], other.start.take(cells))
-    return _Segments(
-        weight=own.start[1:] - begin,
-        passed=passed,
-        p=own.p[:-1] * other.p.take(cells),
-        log=own.log[:-1] + other.log.take(cells),
-    )
+    weight, p, log = (values.take(cells) for values in (other.start, other.p, other.log))
+    np.subtract(own.start[1:], np.maximum(own.start[:-1], weight, out=weight), out=weight)
+    p *= own.p[:-1]
+    log += own.log[:-1]
+    return _Segments(weight, passed, p, log)
 
 
 _PAPER = (

@@ -14,7 +14,7 @@ from ..errors import ParameterError
 from ..progress import Progress, ignore
 from .catalogue import METRICS, PROFILES
 from .consistency import Consistency, interslice_consistency
-from .metric import Metric, Undefined
+from .metric import Metric, Undefined, check_images
 
 __all__ = ["Scores", "evaluate", "slices_with_content"]
 
@@ -113,8 +113,9 @@ def evaluate(
     reasons: dict[str, dict[int, str]] = {key: {} for key in chosen}
     for z in np.flatnonzero(slices_with_content(sources)).tolist():
         progress(z / depth, f"scoring slice {z + 1} of {depth}")
+        pair = check_images(sources[:, z], fused[z])  # once, and not again from scratch for each metric
         for key, metric in chosen.items():
-            value = _score(metric, sources[:, z], fused[z])
+            value = _score(metric, *pair)
             per_slice[key][z] = value
             if np.isnan(value):
                 reasons[key][z] = getattr(value, "reason", "undefined")
