@@ -27,15 +27,16 @@ from medfuse.metrics import METRICS, evaluate
 
 def volume(slices: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Sources (2, z, y, x), bright shell and textured inside, and their maximum; float32 in [0, 1]."""
-    z, y, x = np.mgrid[-0.6 : 0.6 : slices * 1j, -1 : 1 : size * 1j, -1 : 1 : size * 1j].astype(np.float32)
-    radius = np.sqrt((x / 0.8) ** 2 + (y / 0.9) ** 2 + z**2)
-    noise = np.random.default_rng(0).standard_normal(radius.shape, dtype=np.float32)
-    texture = gaussian_filter(noise, (1, 2, 2))
-    texture /= np.abs(texture).max()
-    inside, shell = radius < 0.85, (radius >= 0.85) & (radius < 1)
-    ct = 0.9 * shell + (0.35 + 0.04 * texture) * inside
-    mr = (0.5 + 0.4 * texture) * inside + 0.7 * ((radius > 1) & (radius < 1.06))
-    sources = np.stack([ct, mr]).astype(np.float32)
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    sources = np.empty((2, slices, size, size), dtype=np.float32)
+    for k, z in enumerate(np.linspace(-0.6, 0.6, slices)):
+        radius = np.sqrt((x / 0.8) ** 2 + (y / 0.9) ** 2 + z**2)
+        texture = gaussian_filter(rng.standard_normal((size, size)), 2)
+        texture /= np.abs(texture).max()
+        inside, shell = radius < 0.85, (radius >= 0.85) & (radius < 1)
+        sources[0, k] = 0.9 * shell + (0.35 + 0.04 * texture) * inside
+        sources[1, k] = (0.5 + 0.4 * texture) * inside + 0.7 * ((radius > 1) & (radius < 1.06))
     return sources, sources.max(axis=0)
 
 
@@ -85,7 +86,7 @@ def main() -> None:
     )
     print(f"  {spent:.1f} s, {per_slice:.0f} ms a slice ({waited:.1f} s by the clock).")
     print(
-        f"- Largest memory of the process: {megabytes():.0f} MB ({before:.0f} MB before it scored the volume).\n"
+        f"- Largest memory of the process: {megabytes():.0f} MB ({before:.0f} before it scored the volume).\n"
     )
     print("| key | ms |\n|---|---|")
     for key, milliseconds in times.items():

@@ -71,7 +71,7 @@ def phase_congruency(image: np.ndarray) -> PhaseCongruency:
 
 
 def _energy_in_step(even: Image, odd: Image, noise_gain: float) -> tuple[Image, Image]:
-    """Energy in step beyond noise, and the sum of amplitudes, of responses (scale, y, x) at one orientation."""
+    """Energy in step beyond noise, and the sum of amplitudes, of one orientation: (scale, y, x) to (y, x)."""
     threshold = noise_gain * np.sqrt(np.median(even[0] ** 2 + odd[0] ** 2))
     energy, sum_amplitude = np.empty((2, *even.shape[1:]))
     for top in range(0, len(energy), _ROWS):

@@ -216,14 +216,22 @@ def _joint_entropy(a: _Distribution, f: _Distribution, steps_f: _Steps) -> Array
     rest = 1 - phi
     log_rest = np.log2(np.maximum(np.abs(rest), _SMALLEST))
     entropy = rest * (f.entropy + a.entropy - log_rest)
-    for independent, log, joint in ((s.p, s.log, s.weight) for s in segments):
-        independent *= rest  # in place here and below: fresh memory costs more than the arithmetic
-        log += log_rest
-        joint *= phi
-        joint += independent
-        entropy += np.einsum("ij,ij->j", independent, log)
-        np.maximum(np.abs(joint, out=log), _SMALLEST, out=log)
-        entropy -= np.einsum("ij,ij->j", joint, np.log2(log, out=log))
+    return entropy + sum(_correction(s, phi, rest, log_rest) for s in segments)
+
+
+def _correction(segments: _Segments, phi: Array, rest: Array, log_rest: Array) -> Array:
+    """What the entropy of the independent part becomes more, once the coupling is in the segments' cells.
+
+    Overwrites the segments: fresh memory costs more than the arithmetic.
+    """
+    joint, _, independent, log = segments
+    independent *= rest
+    log += log_rest
+    joint *= phi
+    joint += independent
+    entropy = np.einsum("ij,ij->j", independent, log)
+    np.maximum(np.abs(joint, out=log), _SMALLEST, out=log)
+    entropy -= np.einsum("ij,ij->j", joint, np.log2(log, out=log))
     return entropy
 
 

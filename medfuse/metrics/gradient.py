@@ -176,7 +176,7 @@ def nabf(sources: np.ndarray, fused: np.ndarray) -> float:
     smooth, such as noise in air, hardly count, because the sources' gradients are the weights.
     """
     sources, fused = check_images(sources, fused)
-    return _artefacts(255 * sources, 255 * fused, lambda g: np.where(g >= 2, g**1.5, 0.001))
+    return _artefacts(255 * sources, 255 * fused, lambda g: np.where(g >= 2, g * np.sqrt(g), 0.001))
 
 
 def nabf_li(sources: np.ndarray, fused: np.ndarray) -> float:

@@ -62,7 +62,7 @@ def _masked_contrast(images: np.ndarray) -> np.ndarray:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         contrast = np.abs(fine / coarse - 1)
-        return contrast**3 / (contrast**2 + 1e-4)
+        return contrast * contrast**2 / (contrast**2 + 1e-4)
 
 
 def qcv(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -93,7 +93,8 @@ def qcv(sources: np.ndarray, fused: np.ndarray) -> float:
     if np.any(images.max(axis=(1, 2)) == images.min(axis=(1, 2))):
         return Undefined("an image is flat and cannot be stretched")
     grey = np.stack([stretch(image) for image in images]).astype(float)
-    saliency = _block_sums(sobel(grey[:-1]).strength ** 5)
+    strength = sobel(grey[:-1]).strength
+    saliency = _block_sums(strength**2 * strength**2 * strength)
     radius = 0.144 * _frequency_radius(fused.shape, 1 / 8)
     sensitivity = 2.6 * (0.0192 + radius) * np.exp(-(radius**1.1))
     difference = _block_sums(_filter(grey[:-1] - grey[-1], sensitivity) ** 2) / _BLOCK**2
