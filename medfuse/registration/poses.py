@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ __all__ = [
     "to_euler",
     "turn",
 ]
+
+_GIMBAL_LOCK = 1e-9
 
 Pose = npt.NDArray[np.float64]
 
@@ -123,11 +126,19 @@ def to_euler(pose: Pose, centre: npt.NDArray[np.float64]) -> SimpleITK.Euler3DTr
     """A rigid ``pose`` as an ITK transform that turns about ``centre``."""
     import SimpleITK
 
-    # Products of many rotations drift by rounding, and ITK wants a rotation matrix to 1e-10.
-    left, _, right = np.linalg.svd(pose[:3, :3])
-    rotation = left @ right
     transform = SimpleITK.Euler3DTransform()
     transform.SetCenter(centre.tolist())
-    transform.SetMatrix(rotation.ravel().tolist())
+    transform.SetRotation(*_euler_angles(pose[:3, :3]))
     transform.SetTranslation((apply(pose, centre) - centre).tolist())
     return transform
+
+
+def _euler_angles(rotation: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """Angles x, y, z in radians with ``rotation`` = Rz Rx Ry, ITK's order.
+
+    Not by ITK's ``SetMatrix``, which gives another rotation where x is −90° (coronal against axial).
+    """
+    x = math.atan2(rotation[2, 1], math.hypot(rotation[2, 0], rotation[2, 2]))
+    if math.cos(x) < _GIMBAL_LOCK:  # only the sum or difference of y and z is determined
+        return x, 0.0, math.atan2(rotation[1, 0], rotation[0, 0])
+    return x, math.atan2(-rotation[2, 0], rotation[2, 2]), math.atan2(-rotation[0, 1], rotation[1, 1])

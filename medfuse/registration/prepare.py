@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..errors import RegistrationError
 from ..volume import Volume
+from .poses import Pose, apply
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -59,18 +60,16 @@ class Sampled:
         """World points (n, 3) of voxel indices (n, 3) in the order x, y, z."""
         return index @ self._affine.T + np.asarray(self.image.GetOrigin())
 
-    def index(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Voxel indices (n, 3), x, y, z, of world points (n, 3)."""
-        return (points - np.asarray(self.image.GetOrigin())) @ np.linalg.inv(self._affine).T
+    @cached_property
+    def to_index(self) -> npt.NDArray[np.float64]:
+        """4×4 matrix from world points to voxel indices x, y, z."""
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = self._affine, self.image.GetOrigin()
+        return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
     @cached_property
     def _affine(self) -> npt.NDArray[np.float64]:
         return np.reshape(self.image.GetDirection(), (3, 3)) * np.asarray(self.image.GetSpacing())
-
-    @cached_property
-    def measured_points(self) -> npt.NDArray[np.float64]:
-        """World points (n, 3) of the measured voxels."""
-        return self.world(np.argwhere(self.measured)[:, ::-1].astype(float))
 
     @cached_property
     def foreground_points(self) -> npt.NDArray[np.float64]:
@@ -94,19 +93,14 @@ class Sampled:
         """World point of the centre of the grid."""
         return self.world((np.asarray([self.image.GetSize()], dtype=float) - 1) / 2)[0]
 
-    @property
-    def voxel_volume(self) -> float:
-        """Volume of one voxel in mm³."""
-        return float(np.prod(self.image.GetSpacing()))
+    @cached_property
+    def volume(self) -> float:
+        """mm³ that were measured."""
+        return float(self.measured.sum() * np.prod(self.image.GetSpacing()))
 
-    def covers(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Which world points (n, 3) lie in the measured part."""
-        index = np.rint(self.index(points)).astype(int)
-        inside = ((index >= 0) & (index < self.image.GetSize())).all(axis=1)
-        covered = np.zeros(len(points), dtype=bool)
-        x, y, z = index[inside].T
-        covered[inside] = self.measured[z, y, x]
-        return covered
+    def placed(self, pose: Pose) -> Sampled:
+        """The same voxels with every world point moved by a rigid ``pose``."""
+        return Sampled(_placed(self.image, pose), None if self.mask is None else _placed(self.mask, pose))
 
     def coarser(self, spacing: float) -> Sampled:
         """The same on a grid of ``spacing`` mm, smoothed to suit; as it is if no finer than that already.
@@ -119,6 +113,15 @@ class Sampled:
         image = _on_isotropic_grid(self.image, spacing, interpolate=True)
         mask = None if self.mask is None else _on_isotropic_grid(self.mask, spacing, interpolate=False)
         return Sampled(image, mask)
+
+
+def _placed(image: SimpleITK.Image, pose: Pose) -> SimpleITK.Image:
+    import SimpleITK
+
+    placed = SimpleITK.Image(image)
+    placed.SetOrigin(apply(pose, np.asarray(image.GetOrigin())).tolist())
+    placed.SetDirection((pose[:3, :3] @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
+    return placed
 
 
 def prepare(volume: Volume, role: str, spacing: float) -> Sampled:

@@ -35,12 +35,24 @@ class Found(NamedTuple):
 def search_rigid(fixed: Volume, moving: Volume, start: Pose | None, seed: int, progress: Progress) -> Found:
     """Find the rigid pose of ``moving`` from many starts, or from ``start`` alone.
 
+    The search compares the voxels of the smaller field of view, whichever volume that is: all of them
+    lie within the other one at the right pose, so that a thin slab is judged by the whole slab.
+
     Raises
     ------
     RegistrationError
         If the volumes cannot be compared, or overlap in no pose that was tried.
     """
-    coarse, middle, fine = _stages(fixed, moving, seed, subrange(progress, 0.0, 0.12))
+    stages = _stages(fixed, moving, seed, subrange(progress, 0.0, 0.12))
+    exchanged = stages[0].moving.volume < stages[0].fixed.volume
+    if not exchanged:
+        return _search(stages, start, progress)
+    found = _search([one.backwards() for one in stages], None if start is None else inverse(start), progress)
+    return found._replace(pose=inverse(found.pose), centre=apply(found.pose, found.centre))
+
+
+def _search(stages: Sequence[Stage], start: Pose | None, progress: Progress) -> Found:
+    coarse, middle, fine = stages
     if start is None:
         starts = best_starts(coarse, subrange(progress, 0.12, 0.3))
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..progress import Progress
-from .poses import Pose, apply, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
+from .poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
 from .search import Candidate, Stage
 
 __all__ = ["Comparison", "best_starts", "is_near"]
@@ -17,11 +17,11 @@ _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _HALF_TURNS = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
 _LEAST_OVERLAP = 0.2  # of the smaller field of view: below it mutual information means little
 _NEAR_DEG, _NEAR_MM = 12.0, 12.0
-_WALKS, _RIVALS = 24, 4
+_WALKS, _RIVALS = 24, 3
 _STRIDES, _MOST_STRIDES = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
 _JITTER = 5.0  # degrees and mm
 _BOTH_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
-_POINTS = 6000
+_POINTS = 4000
 _BINS = 16
 _UNMEASURED = 255
 
@@ -40,17 +40,18 @@ class Comparison:
         z, y, x = index[few].T
         self._points = fixed.world(index[few][:, ::-1].astype(float))
         self._fixed_bins = _binned(fixed.array[z, y, x]).astype(np.intp) * _BINS
-        self._moving = moving
+        self._to_index = moving.to_index
         # A rim of unmeasured voxels catches the points that fall outside.
         binned = np.where(moving.measured, _binned(moving.array), _UNMEASURED)
         self._moving_bins = np.pad(binned, 1, constant_values=_UNMEASURED)
-        one, two = len(index) * fixed.voxel_volume, int(moving.measured.sum()) * moving.voxel_volume
-        self._share_of_smaller = one / min(one, two)
+        self._first, self._last = -1, np.array(moving.image.GetSize())
+        self._share_of_smaller = fixed.volume / min(fixed.volume, moving.volume)
 
     def _pairs(self, pose: Pose) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        index = np.rint(self._moving.index(apply(pose, self._points))).astype(np.intp) + 1
-        x, y, z = np.clip(index, 0, np.array(self._moving_bins.shape[::-1]) - 1).T
-        bins = self._moving_bins[z, y, x]
+        to_index = self._to_index @ pose
+        index = self._points @ to_index[:3, :3].T + to_index[:3, 3]
+        x, y, z = np.clip(np.rint(index).astype(np.intp), self._first, self._last).T
+        bins = self._moving_bins[z + 1, y + 1, x + 1]
         common = bins != _UNMEASURED
         return self._fixed_bins[common], bins[common].astype(np.intp)
 
@@ -81,7 +82,7 @@ def best_starts(stage: Stage, progress: Progress) -> list[Candidate]:
     the headers say, each with turns of −40 to 40° about every axis, upright and after half a turn about
     each axis (head first against feet first, supine against prone).  The best 24 that differ walk
     uphill by quick steps.  Returned are the two that came highest, from different starts and perhaps
-    to the same place, which then counts as confirmed, and four rivals elsewhere.
+    to the same place, which then counts as confirmed, and three rivals elsewhere.
     """
     comparison = Comparison(stage)
     poses = list(_starts(stage))

@@ -1,0 +1,221 @@
+"""The parts of the search: poses, preparation, quick scores, and the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medfuse.registration.poses import (
+    distance,
+    inverse,
+    is_rigid,
+    pose_of,
+    rotation_about,
+    rotation_angle,
+    rotation_grid,
+    to_affine,
+    to_euler,
+    turn,
+)
+from medfuse.registration.prepare import prepare
+from medfuse.registration.quality import judge
+from medfuse.registration.search import COARSE, Stage
+from medfuse.registration.starts import Comparison
+from medfuse.volume import Geometry, Volume
+
+angles = st.floats(-180, 180)
+lengths = st.floats(-500, 500)
+right_angles = st.sampled_from([-180.0, -90.0, 0.0, 90.0, 180.0])
+GOOD = {
+    "mi_before": 0.1,
+    "mi_after": 0.8,
+    "agreement_mm": 0.2,
+    "agreement_deg": 0.2,
+    "rival": 0.7,
+    "inverse_consistency_mm": 0.4,
+    "overlap": 0.9,
+    "rotation_deg": 178.0,
+    "shift_mm": 300.0,
+}
+
+
+class TestPoses:
+    @settings(deadline=None)
+    @given(st.tuples(*[angles | right_angles] * 3), st.tuples(*[lengths] * 3), st.tuples(*[lengths] * 3))
+    def test_become_the_same_itk_transform(self, degrees, centre, target) -> None:
+        rotation = turn(2, degrees[2]) @ turn(1, degrees[1]) @ turn(0, degrees[0])
+        pose = rotation_about(rotation, np.array(centre), np.array(target))
+        for transform in (to_affine(pose), to_euler(pose, np.array(centre))):
+            np.testing.assert_allclose(transform.TransformPoint(centre), target, atol=1e-6)
+            np.testing.assert_allclose(pose_of(transform), pose, atol=1e-6)
+        np.testing.assert_allclose(pose @ inverse(pose), np.eye(4), atol=1e-9)
+        assert is_rigid(pose)
+
+    @pytest.mark.parametrize("degrees", [0.0, 1e-6, 12.5, 90.0, 179.999999, 180.0])
+    @pytest.mark.parametrize("axis", [0, 1, 2])
+    def test_know_their_angle(self, axis: int, degrees: float) -> None:
+        pose = rotation_about(turn(axis, degrees), np.array([1.0, 2, 3]), np.zeros(3))
+        assert rotation_angle(pose) == pytest.approx(degrees, abs=1e-9)
+        assert rotation_angle(inverse(pose)) == pytest.approx(degrees, abs=1e-9)
+
+    def test_turn_the_way_of_the_right_hand(self) -> None:
+        np.testing.assert_allclose(turn(2, 90) @ (1, 0, 0), (0, 1, 0), atol=1e-12)
+        np.testing.assert_allclose(turn(0, 90) @ (0, 1, 0), (0, 0, 1), atol=1e-12)
+        np.testing.assert_allclose(turn(1, 90) @ (0, 0, 1), (1, 0, 0), atol=1e-12)
+
+    def test_a_mirror_a_scale_and_a_shear_are_not_rigid(self) -> None:
+        for matrix in (np.diag([-1.0, 1, 1]), np.diag([1.0, 1, 1.01]), np.eye(3) + 0.01 * np.eye(3, k=1)):
+            pose = np.eye(4)
+            pose[:3, :3] = matrix
+            assert not is_rigid(pose)
+
+    def test_their_distance_is_what_points_move(self) -> None:
+        shifted = rotation_about(np.eye(3), np.zeros(3), np.array([3.0, 4, 0]))
+        assert distance(np.eye(4), shifted, np.random.default_rng(0).normal(size=(5, 3))) == pytest.approx(5)
+
+    def test_the_grid_of_turns_starts_with_none(self) -> None:
+        turns = rotation_grid((-20.0, 0.0, 20.0))
+        assert len(turns) == 27
+        np.testing.assert_array_equal(turns[0], np.eye(3))
+        assert len({tuple(np.round(one.ravel(), 9)) for one in turns}) == 27
+
+
+class TestPreparation:
+    def test_lies_on_the_same_box_in_0_to_1(self) -> None:
+        geometry = Geometry((30, 20, 10), (2, 3, 5), (7, -8, 9), np.diag([-1.0, -1, 1]))
+        ramp = geometry.world(np.stack(np.meshgrid(*map(np.arange, geometry.size), indexing="ij"), -1))[
+            ..., 0
+        ]
+        sampled = prepare(Volume(ramp.T, geometry, "MR"), "fixed", 4.0)
+        np.testing.assert_allclose(sampled.image.GetSpacing(), 4)
+        np.testing.assert_allclose(sampled.centre, geometry.centre, atol=1e-9)
+        np.testing.assert_array_equal(np.multiply(sampled.image.GetSize(), 4) >= (60, 60, 50), True)
+        assert sampled.array.min() >= 0
+        assert sampled.array.max() <= 1
+        inner = sampled.array[5:-5, 5:-5, 4:-4]
+        x = sampled.image.GetOrigin()[0] - 4 * np.arange(sampled.image.GetSize()[0])[4:-4]
+        slope = np.polyfit(x, inner.mean(axis=(0, 1)), 1)
+        np.testing.assert_allclose(np.polyval(slope, x), inner.mean(axis=(0, 1)), atol=1e-3)
+        assert np.polyval(slope, geometry.centre[0]) == pytest.approx(0.5, abs=1e-3)
+
+    def test_metal_does_not_squeeze_a_ct(self) -> None:
+        array = np.full((20, 20, 20), -1000.0)
+        array[4:16, 4:16, 4:16] = 40
+        array[8:12, 8:12, 8:12] = 25000
+        sampled = prepare(Volume(array, Geometry((20, 20, 20)), "CT"), "fixed", 1.0)
+        assert sampled.array[5, 5, 5] == pytest.approx(1040 / 2500, abs=0.01)
+
+    def test_padding_is_masked_and_dark(self) -> None:
+        array = np.random.default_rng(0).uniform(100, 200, (12, 12, 12))
+        array[:4] = 9999
+        valid = array < 9999
+        sampled = prepare(Volume(array, Geometry((12, 12, 12)), valid=valid), "fixed", 1.0)
+        np.testing.assert_array_equal(sampled.measured, valid)
+        assert (sampled.array[:4] == 0).all()
+        assert np.median(sampled.array[4:]) == pytest.approx(0.5, abs=0.1)
+
+    def test_colour_becomes_luma(self) -> None:
+        array = np.random.default_rng(0).uniform(0, 1, (8, 8, 8, 3))
+        luma = array @ (0.299, 0.587, 0.114)
+        colour = prepare(Volume(array, Geometry((8, 8, 8))), "fixed", 1.0)
+        grey = prepare(Volume(luma, Geometry((8, 8, 8))), "fixed", 1.0)
+        np.testing.assert_allclose(colour.array, grey.array, atol=1e-5)
+
+    def test_the_body_is_what_is_bright(self) -> None:
+        array = np.zeros((20, 20, 20))
+        array[5:11, 3:9, 8:14] = 1
+        array[7, 5, 10] = 0  # a hole
+        sampled = prepare(Volume(array, Geometry((20, 20, 20), origin=(100, 0, 0))), "fixed", 1.0)
+        assert len(sampled.foreground_points) == 216
+        np.testing.assert_allclose(sampled.centre_of_mass, (110.5, 5.5, 7.5))
+
+
+class TestQuickScores:
+    @pytest.fixture
+    def stage(self) -> Stage:
+        rng = np.random.default_rng(0)
+        array = SimpleITK.GetArrayFromImage(
+            SimpleITK.SmoothingRecursiveGaussian(
+                SimpleITK.GetImageFromArray(rng.normal(size=(14, 14, 14))), 1.0
+            )
+        )
+        fixed = prepare(Volume(array, Geometry((14, 14, 14), (5, 5, 5)), "MR"), "fixed", 5.0)
+        moving = prepare(Volume(-array, Geometry((14, 14, 14), (5, 5, 5)), "MR"), "moving", 5.0)
+        return Stage(fixed, moving, COARSE, 1)
+
+    def test_equal_the_textbook_formula(self, stage: Stage) -> None:
+        """All 2744 voxels are compared, on 16 × 16 bins."""
+        joint, _, _ = np.histogram2d(
+            stage.fixed.array.ravel(), stage.moving.array.ravel(), bins=16, range=((0, 1 + 1e-9),) * 2
+        )
+        joint /= joint.sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = joint * np.log(joint / np.outer(joint.sum(axis=1), joint.sum(axis=0)))
+        assert Comparison(stage).score(np.eye(4)) == pytest.approx(np.nansum(terms), abs=1e-6)
+
+    def test_know_the_overlap(self, stage: Stage) -> None:
+        comparison = Comparison(stage)
+        for voxels in range(15):
+            pose = rotation_about(np.eye(3), np.zeros(3), np.array([5.0 * voxels, 0, 0]))
+            assert comparison.overlap(pose) == pytest.approx(1 - voxels / 14)
+            assert np.isfinite(comparison.score(pose)) == (voxels <= 11)  # 20 % is the least
+
+    def test_are_best_where_the_volumes_match(self, stage: Stage) -> None:
+        comparison = Comparison(stage)
+        best = comparison.score(np.eye(4))
+        for axis in range(3):
+            moved = rotation_about(turn(axis, 15), stage.fixed.centre, stage.fixed.centre)
+            assert comparison.score(moved) < 0.8 * best
+
+    def test_itk_finds_no_overlap_without_an_error(self, stage: Stage) -> None:
+        far = rotation_about(np.eye(3), np.zeros(3), np.array([500.0, 0, 0]))
+        assert stage.score(far) == -np.inf
+        assert stage.climb(far, lambda fraction, message: None, "").mi == -np.inf
+
+
+class TestVerdict:
+    def test_good_figures_are_ok(self) -> None:
+        verdict, reasons = judge(GOOD)
+        assert verdict == "ok"
+        assert reasons == (
+            "searches from different starts agree within 0.2 mm, and registering back returns within 0.4 mm",
+        )
+        assert judge(GOOD | {"mi_before": np.nan})[0] == "ok"  # the headers alone did not overlap
+
+    @pytest.mark.parametrize(
+        ("figure", "value", "words"),
+        [
+            ("agreement_mm", 2.1, "no second search confirms"),
+            ("agreement_mm", np.nan, "no second search confirms"),
+            ("agreement_deg", 2.1, "no second search confirms"),
+            ("rival", 0.97, "97% of the best match"),
+            ("inverse_consistency_mm", 3.1, "registering back ends 3.1 mm away"),
+            ("inverse_consistency_mm", np.nan, "registering back"),
+            ("overlap", 0.29, "only 29% of the smaller field of view"),
+            ("mi_before", 0.9, "matched better before"),
+        ],
+    )
+    def test_each_figure_out_of_its_limit_is_a_doubt(self, figure: str, value: float, words: str) -> None:
+        verdict, reasons = judge(GOOD | {figure: value})
+        assert verdict == "doubtful"
+        assert len(reasons) == 1
+        assert words in reasons[0]
+
+    def test_two_doubts_are_a_failure(self) -> None:
+        verdict, reasons = judge(GOOD | {"agreement_mm": 30.0, "overlap": 0.1})
+        assert verdict == "failed"
+        assert len(reasons) == 2
+
+    @pytest.mark.parametrize("value", [0.01, 0.0, -np.inf, np.nan])
+    def test_nothing_in_common_is_a_failure(self, value: float) -> None:
+        verdict, reasons = judge(GOOD | {"mi_after": value})
+        assert verdict == "failed"
+        assert "nothing in common" in reasons[0]
+
+    def test_limits_shrink_with_the_body(self) -> None:
+        figures = GOOD | {"agreement_mm": 1.0}
+        assert judge(figures)[0] == "ok"
+        assert judge(figures, scale=0.3)[0] == "doubtful"
