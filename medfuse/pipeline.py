@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .colour import combine_chroma, merge_colour, split_colour
 from .errors import RegistrationError
 from .fusion import METHODS, Fused, FusionMethod, check_sources
 from .intensity import Window, choose_window, rescale, window_specs
 from .io import read_transform, read_volume, sha256_of
+from .io.dicom import notes_on_patients, notes_on_writing
 from .metrics import Scores, evaluate
 from .progress import Progress, ignore, subrange
 from .recipe import Recipe, Study
@@ -84,8 +86,24 @@ class StudyResult:
 
     @property
     def fused_volume(self) -> Volume:
-        """The fused volume in [0, 1] on the fixed volume's grid."""
+        """The fused volume in [0, 1] on the fixed volume's grid; its luma, if a source is coloured."""
         return Volume(self.fused.array, self.volumes[0].geometry, "OT")
+
+    @property
+    def fused_colour(self) -> Volume | None:
+        """The fused volume (z, y, x, 3), 0 to 255, with the chroma of coloured sources; None without any.
+
+        A source's chroma is scaled as its luma was; where it was not measured, it is grey.
+        """
+        chromas = [
+            _chroma(volume, window)
+            for volume, window in zip(self.volumes, self.windows, strict=True)
+            if volume.is_colour
+        ]
+        if not chromas:
+            return None
+        colours = merge_colour(self.fused.array, combine_chroma(np.stack(chromas)))
+        return self.fused_volume.with_array(np.rint(255 * colours))
 
 
 def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = ignore) -> StudyResult:
@@ -129,6 +147,10 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         for label, volume in zip(_order(len(volumes)), volumes, strict=True)
         for note in volume.notes
     ]
+    known = [volume.metadata for volume in volumes]
+    notes += notes_on_patients(known)
+    if recipe.dicom:
+        notes += notes_on_writing(known, [one.transform.IsLinear() for one in registrations])
     return StudyResult(
         study, recipe, method, volumes, windows, registrations, sources, fused, baselines, scores,
         hashes, clock.seconds, tuple(notes),
@@ -190,6 +212,11 @@ def _score(
 
 def _order(n: int) -> tuple[str, ...]:
     return ("fixed", "moving") if n == 2 else ("fixed", *(f"moving {i}" for i in range(1, n)))
+
+
+def _chroma(volume: Volume, window: Window) -> np.ndarray:
+    chroma = split_colour((volume.array - window.lower) / (window.upper - window.lower))[1]
+    return chroma if volume.valid is None else np.where(volume.valid[..., None], chroma, 0.5)
 
 
 class _Clock:

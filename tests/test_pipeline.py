@@ -229,6 +229,29 @@ class TestOtherWays:
         assert result.labels == ("fixed CT", "moving 1 CT", "moving 2 CT")
         assert set(result.fused.maps) == {"weight_0", "weight_1", "weight_2"}
 
+    def test_colour_of_a_source_survives(self, files, tmp_path):
+        """Pseudo-coloured uptake on a CT: the hue stays where it was, the brightness is the fusion's."""
+        ct = read_volume(files / "ct.nii.gz", modality="CT")
+        uptake = np.zeros((*ct.geometry.shape, 3), np.float32)
+        uptake[8:16, 15:30, 10:30] = (250, 120, 0)
+        uptake[8:16, 15:30, 30:34] = 200  # grey: no hue to keep
+        write_volume(Volume(uptake, ct.geometry), tmp_path / "pet.nii.gz")
+        study = Study(files / "ct.nii.gz", (tmp_path / "pet.nii.gz",), ("CT", "PT"))
+        result = run_study(study, Recipe(method="average", registration="none"))
+        colour = result.fused_colour.array / 255
+        np.testing.assert_allclose(colour @ [0.299, 0.587, 0.114], result.fused.array, atol=1 / 255)
+        red, green, blue = np.moveaxis(colour[10:14, 18:28, 12:28], -1, 0)
+        assert (red > green).all()
+        assert (green > blue).all()
+        np.testing.assert_allclose(np.ptp(colour[10:14, 18:28, 31:33], axis=-1), 0, atol=1 / 255)
+        np.testing.assert_allclose(np.ptp(colour[:6], axis=-1), 0, atol=1 / 255)
+        write_result(result, tmp_path / "out")
+        written = read_volume(tmp_path / "out" / "fused_colour.nii.gz", modality="OT")
+        np.testing.assert_array_equal(written.array, result.fused_colour.array)
+
+    def test_grey_sources_have_no_colour(self, result):
+        assert result.fused_colour is None
+
     def test_failed_registration_stops_unless_accepted(self, study, monkeypatch):
         import dataclasses
 

@@ -3,9 +3,11 @@
 ::
 
     fused.nii.gz         the fused volume, float32 in [0, 1], on the fixed volume's grid
+    fused_colour.nii.gz  the same with the chroma of coloured sources, 8-bit RGB; only if there are any
     registered/          fixed and moving volumes on that grid, in their own units, for measuring
     transforms/          ITK transforms (fixed to moving points, LPS) that SimpleITK and 3D Slicer read
     maps/                what the method tells about itself: gain shares, uncertainty
+    dicom/               the fused series and the registrations as DICOM; only if asked for
     metrics.csv          scores of the method and the baselines, per slice and whole
     recipe.toml          what was done, ready to be used again
     provenance.json      recipe, versions, device, seeds, sha256 of the inputs, timings, warnings
@@ -22,6 +24,7 @@ from pathlib import Path
 from ..io import write_transform, write_volume
 from ..pipeline import StudyResult
 from ..volume import Volume
+from .dicom import write_dicom
 from .folder import check_output, staged
 from .html import render
 from .provenance import provenance, write_json
@@ -50,6 +53,8 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
     folder = Path(folder)
     with staged(folder, overwrite) as stage:
         _write_volumes(result, stage)
+        if result.recipe.dicom:
+            write_dicom(result, stage / "dicom")
         write_metrics(result, stage / "metrics.csv")
         result.recipe.write(stage / "recipe.toml")
         facts = provenance(result)
@@ -63,6 +68,8 @@ def _write_volumes(result: StudyResult, stage: Path) -> None:
         (stage / name).mkdir()
     names = volume_names(len(result.volumes))
     write_volume(result.fused_volume, stage / "fused.nii.gz")
+    if result.fused_colour is not None:
+        write_volume(result.fused_colour, stage / "fused_colour.nii.gz")
     for name, volume in zip(names, result.volumes, strict=True):
         write_volume(volume, stage / "registered" / f"{name}.nii.gz")
     for name, registration in zip(names[1:], result.registrations, strict=True):

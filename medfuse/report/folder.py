@@ -14,9 +14,11 @@ __all__ = ["check_output", "staged"]
 
 _ENTRIES = {
     "fused.nii.gz",
+    "fused_colour.nii.gz",
     "registered",
     "transforms",
     "maps",
+    "dicom",
     "metrics.csv",
     "recipe.toml",
     "provenance.json",

@@ -54,10 +54,12 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
 def _pictures(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, list[tuple[str, str]]]]:
     """For each plane: caption and picture of sources, fused, overlay and checkerboard."""
     geometry = result.volumes[0].geometry
+    colour = result.fused_colour
+    shown = result.fused.array if colour is None else colour.array / 255
     rows = []
     for name in PLANES:
         first, *others = (plane(source, geometry, name, voxel) for source in result.sources)
-        fused = plane(result.fused.array, geometry, name, voxel)
+        fused = plane(shown, geometry, name, voxel)
         row = [
             *zip(result.labels, map(panel, (first, *others)), strict=True),
             (f"fused ({result.recipe.method})", panel(fused)),

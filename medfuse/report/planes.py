@@ -38,7 +38,7 @@ class _Axes(NamedTuple):
 
 
 def plane(array: np.ndarray, geometry: Geometry, name: str, voxel: tuple[int, int, int]) -> Plane:
-    """The plane ``name`` of ``array`` (z, y, x) through ``voxel`` (z, y, x)."""
+    """The plane ``name`` of ``array`` (z, y, x), or (z, y, x, 3), through ``voxel`` (z, y, x)."""
     axes = _axes(geometry)
     across, rows, columns = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}[name]
     image = np.take(array, voxel[axes.axis[across]], axis=axes.axis[across])
