@@ -97,6 +97,8 @@ class Recipe:
         "auto", "cpu", "cuda", "cuda:N" or "mps"; for methods that have a device.
     seed:
         Of the registration and of methods that have one; at least 1.
+    dicom:
+        Write the fused volume and the registrations as DICOM too; these name the patient.
     keep_identifiers:
         Let paths and DICOM identity into the report and the provenance.
 
@@ -115,6 +117,7 @@ class Recipe:
     profile: str = "default"
     device: str = "auto"
     seed: int = 1
+    dicom: bool = False
     keep_identifiers: bool = False
 
     def __post_init__(self) -> None:

@@ -76,6 +76,12 @@ def fuse(
         Path | None,
         typer.Option(metavar="FILE", help="Recipe (TOML) to start from, as a result's recipe.toml."),
     ] = None,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom", help="Write the result as DICOM too, into the fixed volume's study; names the patient."
+        ),
+    ] = False,
     keep_identifiers: Annotated[
         bool,
         typer.Option("--keep-identifiers", help="Let paths and identity into the report and the provenance."),
@@ -104,6 +110,7 @@ def fuse(
         "profile": profile,
         "device": device,
         "seed": seed,
+        "dicom": dicom,
         "keep_identifiers": keep_identifiers,
     }
     report = run(study, _recipe(recipe, given), output, overwrite, progress, cancel_file)

@@ -7,12 +7,26 @@ are pixels touched.
 
 ``parse`` opens one file, ``headers`` has its attributes as plain values, ``kinds`` says what it is,
 ``discovery`` groups files into series, ``planes`` takes each slice's plane, ``stack`` makes a grid
-of the planes, ``pixels`` decodes one slice, ``reader`` puts them together.
+of the planes, ``pixels`` decodes one slice, ``reader`` puts them together.  ``write`` makes a
+derived series, ``write_registration`` a Spatial Registration object; ``identity`` is what they copy.
 """
 
 from __future__ import annotations
 
+from .identity import has_frame_of_reference, notes_on_patients, notes_on_writing
 from .parse import looks_like_dicom
 from .reader import inspect, read
+from .write import Source, write_series
+from .write_registration import write_registration
 
-__all__ = ["inspect", "looks_like_dicom", "read"]
+__all__ = [
+    "Source",
+    "has_frame_of_reference",
+    "inspect",
+    "looks_like_dicom",
+    "notes_on_patients",
+    "notes_on_writing",
+    "read",
+    "write_registration",
+    "write_series",
+]

@@ -27,6 +27,7 @@ IDENTITY = (
     "SeriesInstanceUID", "SeriesNumber", "SeriesDate", "SeriesTime", "SeriesDescription", "ProtocolName",
     "Modality", "BodyPartExamined", "Laterality", "Manufacturer", "ManufacturerModelName",
     "FrameOfReferenceUID", "PositionReferenceIndicator", "SOPClassUID",
+    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
 )  # fmt: skip
 """What a writer of derived series needs of patient, study, series and frame of reference."""
 

@@ -87,7 +87,12 @@ def _fill(headers: list[Header], geometry: Geometry) -> tuple[np.ndarray, np.nda
 def _metadata(headers: list[Header]) -> dict[str, Any]:
     """Identity of patient, study and frame of reference, and the source slices in the order of the array."""
     known = {keyword: headers[0].get(keyword) for keyword in IDENTITY if keyword in headers[0].values}
-    return {**known, "SOPInstanceUID": tuple(header.get("SOPInstanceUID", "") for header in headers)}
+    return {
+        **known,
+        "SOPInstanceUID": tuple(header.get("SOPInstanceUID", "") for header in headers),
+        "ImageOrientationPatient": headers[0].get("ImageOrientationPatient"),
+        "SlicePositions": tuple(header.get("ImagePositionPatient") for header in headers),
+    }
 
 
 def _value_notes(headers: list[Header], modality: str) -> list[str]:

@@ -1,0 +1,95 @@
+"""The result as DICOM: the fused series, and one Spatial Registration object for each moving volume.
+
+::
+
+    dicom/fused/0001.dcm …            the fused volume as a derived MR series of the fixed volume's study
+    dicom/registration_moving_1.dcm   where the moving series lies in the fixed one's frame of reference
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import __version__
+from ..io.dicom import Source, has_frame_of_reference, write_registration, write_series
+from ..pipeline import StudyResult
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = ["write_dicom"]
+
+
+def write_dicom(result: StudyResult, folder: Path) -> None:
+    """Write the fused volume and the registrations of a study into a new folder.
+
+    A registration object refers to two frames of reference and is written where both volumes are from
+    DICOM and the transform is linear; :func:`medfuse.run_study` notes where it cannot be.
+    """
+    folder.mkdir()
+    fixed, *moving = result.volumes
+    matrices = [_matrix(one.transform) for one in result.registrations]
+    sources = [
+        Source(volume.metadata, _points(one.transform))
+        for volume, one in zip(moving, result.registrations, strict=True)
+    ]
+    write_series(
+        Volume(result.fused.array, fixed.geometry, metadata=fixed.metadata),
+        folder / "fused",
+        sources=[Source(fixed.metadata), *sources],
+        description=_description(result),
+        derivation=_derivation(result),
+    )
+    for i, (volume, matrix) in enumerate(zip(moving, matrices, strict=True), start=1):
+        if matrix is not None and all(has_frame_of_reference(one.metadata) for one in (fixed, volume)):
+            path = folder / f"registration_moving_{i}.dcm"
+            words = f"medfuse, moving {i}, {result.registrations[i - 1].verdict}"
+            write_registration(path, fixed.metadata, volume.metadata, matrix, words)
+
+
+def _points(
+    transform: SimpleITK.Transform,
+) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    return lambda points: np.array([transform.TransformPoint(point) for point in points.tolist()])
+
+
+def _matrix(transform: SimpleITK.Transform) -> npt.NDArray[np.float64] | None:
+    """4×4 of a linear transform, else None."""
+    if not transform.IsLinear():
+        return None
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.column_stack([transform.TransformPoint(axis) for axis in np.eye(3).tolist()])
+    matrix[:3, :3] -= origin[:, None]
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def _description(result: StudyResult) -> str:
+    modalities = "+".join(dict.fromkeys(volume.modality for volume in result.volumes))
+    return f"fused {modalities} ({result.recipe.method}), not for diagnosis"
+
+
+def _derivation(result: StudyResult) -> str:
+    transforms = "; ".join(
+        f"transform of {label}: sha256 {_digest(one.transform)}"
+        for label, one in zip(result.labels[1:], result.registrations, strict=True)
+    )
+    return (
+        f"Fused from {', '.join(result.labels)} by medfuse {__version__}, method {result.recipe.method}; "
+        f"{transforms}. For research use, not for diagnosis."
+    )
+
+
+def _digest(transform: SimpleITK.Transform) -> str:
+    """SHA-256 of the transform file that lies in ``transforms/``, as far as its numbers go."""
+    numbers = (*transform.GetFixedParameters(), *transform.GetParameters())
+    words = f"{transform.GetName()} {' '.join(f'{number:.17g}' for number in numbers)}"
+    return hashlib.sha256(words.encode()).hexdigest()
