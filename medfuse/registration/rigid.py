@@ -19,7 +19,7 @@ from .starts import Comparison, best_starts, is_near
 __all__ = ["Found", "search_rigid"]
 
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
-_FULL_SIZE = 100.0  # mm: edge of a cube as large as the smaller field of view; below it all lengths shrink
+_FULL_SIZE = 100.0  # mm
 _NUDGE_DEG, _NUDGE_MM = 5.0, 5.0
 
 
@@ -61,8 +61,8 @@ def _search(stages: Sequence[Stage], start: Pose | None, progress: Progress) -> 
     finalists = _finalists(middle, tried, subrange(progress, 0.45, 0.7))
     if not finalists:
         raise RegistrationError(
-            "the volumes overlap in none of the poses that were tried: check that both show the same part "
-            "of the body, or give an initial transform"
+            "in none of the poses that were tried do the volumes overlap in anything that could be compared: "
+            "check that both show the same part of the body, or give another initial transform"
         )
     final = fine.climb(finalists[0].pose, subrange(progress, 0.7, 0.9), "searching at the finest level")
     if not math.isfinite(final.mi):
@@ -79,16 +79,21 @@ def _search(stages: Sequence[Stage], start: Pose | None, progress: Progress) -> 
 
 
 def _stages(fixed: Volume, moving: Volume, seed: int, progress: Progress) -> list[Stage]:
-    """The pair at the coarse, the middle and the fine level."""
+    """The pair at the coarse, the middle and the fine level.
+
+    The levels are made for heads.  Where the smaller field of view holds less than a cube of 100 mm
+    (a spine, a finger, a small animal), all their lengths shrink in proportion.
+    """
     extents = [np.multiply(one.geometry.size, one.geometry.spacing) for one in (fixed, moving)]
     factor = min(1.0, float(np.cbrt(np.prod(np.minimum(*np.sort(extents, axis=1))))) / _FULL_SIZE)
-    level = FINE.scaled(factor)
+    fine, middle, coarse = (level.scaled(factor) for level in (FINE, MIDDLE, COARSE))
     progress(0.0, "preparing the fixed volume")
-    one = prepare(fixed, "fixed", level.spacing)
-    progress(0.5, "preparing the moving volume")
-    two = prepare(moving, "moving", level.spacing)
-    stages = [Stage(one, two, level, seed, factor)]
-    for level in (MIDDLE.scaled(factor), COARSE.scaled(factor)):
+    one = prepare(fixed, "fixed", fine.spacing)
+    progress(0.45, "preparing the moving volume")
+    two = prepare(moving, "moving", fine.spacing)
+    progress(0.9, "preparing the moving volume")
+    stages = [Stage(one, two, fine, seed, factor)]
+    for level in (middle, coarse):
         one, two = one.coarser(level.spacing), two.coarser(level.spacing)
         stages.insert(0, Stage(one, two, level, seed, factor))
     return stages

@@ -70,11 +70,16 @@ MIDDLE = Level(2.5, 32, 25_000, 2.0, 0.02, 80, 0.85)
 FINE = Level(1.5, 32, 60_000, 0.5, 0.01, 50, 0.8)
 
 
-_NO_OVERLAP = ("outside moving image buffer", "must have 1 or more points", "summed to zero")
+_NOTHING_TO_COMPARE = (  # how ITK says that no voxels overlap, or that those that do are all alike
+    "outside moving image buffer",
+    "must have 1 or more points",
+    "summed to zero",
+    "Zero-valued spacing",
+)
 
 
 class Candidate(NamedTuple):
-    """A pose and its mutual information in nats (−inf where the volumes do not overlap)."""
+    """A pose and its mutual information in nats (−inf where nothing can be compared)."""
 
     pose: Pose
     mi: float
@@ -99,13 +104,13 @@ class Stage:
         return replace(self, fixed=self.moving, moving=self.fixed)
 
     def score(self, pose: Pose) -> float:
-        """Mutual information in nats at ``pose``; −inf where the volumes do not overlap."""
+        """Mutual information in nats at ``pose``; −inf where nothing can be compared."""
         method = self._method()
         method.SetInitialTransform(to_affine(pose))
         try:
             return -float(method.MetricEvaluate(self.fixed.image, self.moving.image))
         except RuntimeError as error:
-            if not _says_no_overlap(error):
+            if not _says_nothing_to_compare(error):
                 raise
             return -math.inf
 
@@ -143,7 +148,7 @@ class Stage:
             method.Execute(near.fixed.image, near.moving.image)
             reached = -float(method.GetMetricValue())
         except RuntimeError as error:
-            if not raised and not _says_no_overlap(error):
+            if not raised and not _says_nothing_to_compare(error):
                 raise
             reached = -math.inf
         finally:
@@ -173,6 +178,6 @@ class Stage:
         return method
 
 
-def _says_no_overlap(error: RuntimeError) -> bool:
-    """Whether ITK complains that the volumes do not overlap."""
-    return any(words in str(error) for words in _NO_OVERLAP)
+def _says_nothing_to_compare(error: RuntimeError) -> bool:
+    """Whether ITK complains that it found nothing to compare."""
+    return any(words in str(error) for words in _NOTHING_TO_COMPARE)
