@@ -1,0 +1,77 @@
+"""The tables over all studies; the page is made by :mod:`medfuse.batch.index`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from ..errors import ReadError
+from ..io.files import replacing
+from .cells import cell
+from .index import render_index, worst_verdict
+from .jobs import Row
+
+__all__ = ["FACTS", "read_results", "write_outputs"]
+
+FACTS = ("study", "method", "set", "registration", "seconds", "inputs")
+
+
+def write_outputs(root: Path, rows: Sequence[Row], not_run: Sequence[str] = ()) -> None:
+    """Write ``results.csv``, ``failures.csv`` and ``index.html`` into the folder of a batch.
+
+    ``results.csv`` has a row for each study and method: ``set`` is "method" for the chosen one and
+    "baseline" for those it is compared with.  Undefined scores are empty cells.
+    """
+    finished = [row for row in rows if row["status"] in ("done", "kept")]
+    failed = [row for row in rows if row["status"] == "failed"]
+    metrics = list(
+        dict.fromkeys(key for row in finished for values in row["scores"].values() for key in values)
+    )
+    _write(
+        root / "results.csv", (*FACTS, *metrics), (one for row in finished for one in _scores(row, metrics))
+    )
+    _write(
+        root / "failures.csv",
+        ("study", "error", "message"),
+        ([row["study"], row["error"]["class"], row["error"]["message"]] for row in failed),
+    )
+    page = render_index(rows, not_run)
+    with replacing(root / "index.html", overwrite=True) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def read_results(root: Path) -> dict[str, dict[str, str]]:
+    """The rows of ``results.csv`` of the chosen methods: study -> column -> text.
+
+    Raises
+    ------
+    ReadError
+        If there is no such table.
+    """
+    path = Path(root) / "results.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["set"] == "method"]
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+        raise ReadError(f"{root}: holds no results of a batch (results.csv): {error}") from error
+    return {row["study"]: row for row in rows}
+
+
+def _scores(row: Row, metrics: Sequence[str]) -> Iterable[list[object]]:
+    inputs = sha256(" ".join(row["inputs"]).encode()).hexdigest()[:16]
+    for method, values in row["scores"].items():
+        chosen = method == row["method"]
+        facts = [row["study"], method, "method" if chosen else "baseline", worst_verdict(row)]
+        yield [*facts, row["seconds"] if chosen else None, inputs, *(values.get(key) for key in metrics)]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with (
+        replacing(path, overwrite=True) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(header)
+        table.writerows([cell(value) for value in row] for row in rows)

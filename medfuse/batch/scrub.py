@@ -1,0 +1,46 @@
+"""Messages without identity: patients' names often stand in paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..io.files import files_below, one_line
+
+__all__ = ["scrubbed"]
+
+_LIMIT = 600
+_PATH = re.compile(r"(?<![\w.>])(?:[A-Za-z]:)?(?:[/\\][^/\\:;,'\"<>]+)+[/\\]?")
+_UID = re.compile(r"\b[0-9]+(?:\.[0-9]+){4,}\b")
+
+
+def scrubbed(message: str, paths: Sequence[Path]) -> str:
+    """``message`` on one line, with roles for the study's files, and without paths and DICOM UIDs.
+
+    Parameters
+    ----------
+    message:
+        Of an error.
+    paths:
+        The study's, the fixed volume first.
+    """
+    roles = ["<fixed>", *(f"<moving {i}>" if len(paths) > 2 else "<moving>" for i in range(1, len(paths)))]
+    text = one_line(message, 10 * _LIMIT)
+    named = sorted(zip(map(str, paths), roles, strict=True), key=lambda pair: -len(pair[0]))
+    for path, role in named:
+        # Below a folder, up to what ends a path in a message; a name may hold blanks.
+        text = re.sub(re.escape(path) + r"(?:[/\\][^:;,'\"]*)?", role, text)
+    text = _PATH.sub("<path>", text)
+    for name in sorted(_names(paths), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<file>", text)
+    return one_line(_UID.sub("<uid>", text), _LIMIT)
+
+
+def _names(paths: Sequence[Path]) -> set[str]:
+    """Names of the study's files and folders; short ones that are words of messages too are left out."""
+    names = {part for path in paths for part in (path.name, path.parent.name)}
+    for path in paths:
+        folder = path if path.is_dir() else path.parent
+        names |= {file.name for file in files_below(folder)} if folder.is_dir() else set()
+    return {name for name in names if len(name) > 3 or not name.isalpha()} - {""}

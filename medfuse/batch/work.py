@@ -1,0 +1,140 @@
+"""What a worker does with one study: run it, put its folder in place, and tell what came of it in a row.
+
+A row holds plain values: ``study``, ``status`` (done, kept, failed, died, cancelled), ``error`` (``class``
+and ``message``) or the facts of the result: ``key``, ``inputs``, ``method``, ``registrations``, ``scores``
+(method -> metric -> value), ``warnings``, ``seconds``, ``bytes``, ``thumbnail``, ``report``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ..errors import MedfuseError
+from ..io import sha256_of
+from ..io.formats import format_of
+from ..recipe import Recipe
+from .jobs import Job, Row
+from .place import Place
+from .scrub import scrubbed
+
+__all__ = ["failure", "perform"]
+
+_SELF_CONTAINED = (".nii", ".nii.gz", ".nrrd", ".mha")
+
+
+def perform(job: Job, token: str) -> Row:
+    """Run one study, or keep its result if recipe and inputs are those of the one that is there.
+
+    Parameters
+    ----------
+    job:
+        The study.
+    token:
+        Name of the folder for this attempt; whoever started the attempt clears it away.
+    """
+    start = time.perf_counter()
+    try:
+        place = Place(Path(job.output))
+        kept = _kept(job, place)
+        if kept is not None:
+            return {**kept, "status": "kept"}
+        room = place.workroom(token)
+        row = _run(job, place, room, start)
+        shutil.rmtree(room, ignore_errors=True)
+    except MedfuseError as error:
+        return failure(job, type(error).__name__, str(error))
+    except MemoryError:
+        return failure(job, "MemoryError", "there is not enough memory for this study")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it costs only this study
+        return failure(job, type(error).__name__, f"{error} (at {_where(error)})")
+    return row
+
+
+def failure(job: Job, kind: str, message: str) -> Row:
+    """The row of a study that failed; nothing in it tells who the patient is, unless that is wanted."""
+    if not job.recipe["keep_identifiers"]:
+        message = scrubbed(message, job.study.paths)
+    return {"study": job.name, "status": "failed", "error": {"class": kind, "message": message}}
+
+
+def _kept(job: Job, place: Place) -> Row | None:
+    row = place.record(job.name)
+    if row is None or row.get("key") != _key(job, row["inputs"]):
+        return None  # another recipe; that is known without reading the inputs
+    return row if row["inputs"] == _fingerprints(job) else None
+
+
+def _run(job: Job, place: Place, room: Path, start: float) -> Row:
+    from ..pipeline import run_study
+    from ..report import write_result
+    from .bids_names import rename_as_bids
+    from .thumbnail import thumbnail
+
+    result = run_study(job.study, Recipe.from_mapping(job.recipe))
+    folder = room / "result"
+    report = write_result(result, folder)
+    facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    if job.bids:
+        report = rename_as_bids(folder, job.name)
+    inputs = _fingerprints(job, dict(zip(job.paths, result.hashes, strict=True)))
+    row = {
+        "study": job.name,
+        "status": "done",
+        "key": _key(job, inputs),
+        "inputs": inputs,
+        "report": f"{job.name}/{report.name}",
+        "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        "thumbnail": thumbnail(result),
+        **_facts(facts),
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+    place.put(folder, row, room)
+    return row
+
+
+def _facts(facts: Mapping[str, Any]) -> Row:
+    """What the tables and the page of the batch show of a study's provenance."""
+    return {
+        "method": facts["method"]["key"],
+        "registrations": [
+            {key: one[key] for key in ("verdict", "reasons")} for one in facts["registrations"]
+        ],
+        "scores": facts["scores"],
+        "warnings": facts["warnings"],
+        "stages": facts["seconds"],
+        "medfuse": facts["medfuse"],
+    }
+
+
+def _key(job: Job, inputs: Sequence[str]) -> str:
+    """What a result depends on, as 64 hexadecimal digits."""
+    parts = [job.recipe, job.modalities, job.bids, inputs]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprints(job: Job, known: Mapping[str, str] | None = None) -> list[str]:
+    """SHA-256 of each input, then of each initial transform; ``known``: what has been read already."""
+    hashes = [_fingerprint(Path(path), (known or {}).get(path)) for path in job.paths]
+    return hashes + [sha256_of(path) if path else "" for path in job.initial_transforms]
+
+
+def _fingerprint(path: Path, known: str | None) -> str:
+    """Of a file that stands for more than itself (one slice, a detached header): its whole folder."""
+    kind = format_of(path)
+    if path.is_dir() or (kind is not None and kind[0] in _SELF_CONTAINED):
+        return known or sha256_of(path)
+    return sha256_of(path.parent)
+
+
+def _where(error: Exception) -> str:
+    """File, line and function of the last of our own frames, for a bug report."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "medfuse" in Path(frame.filename).parts] or frames
+    return f"{Path(own[-1].filename).name} line {own[-1].lineno} in {own[-1].name}"
