@@ -1,6 +1,7 @@
-"""The command line: ``medfuse fuse``, ``demo``, ``methods``, ``metrics``, ``info``, ``weights``.
+"""The command line: ``medfuse fuse``, ``batch``, ``demo``, ``methods``, ``metrics``, ``info``, ``weights``.
 
-Exit codes: 0 done, 2 bad input or usage, 130 cancelled.  Errors are one line on stderr.
+Exit codes: 0 done, 1 some studies of a batch failed, 2 bad input or usage, 130 cancelled.
+Errors are one line on stderr.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, MedfuseError
-from . import demo, fuse, listing, score, weights
+from . import batch, demo, fuse, listing, score, weights
 
 __all__ = ["app", "main"]
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Medical image fusion in correct geometry. For research use; not a medical device.",
 )
 app.command("fuse")(fuse.fuse)
+app.add_typer(batch.app, name="batch")
 app.command("demo")(demo.demo)
 app.command("methods")(listing.methods)
 app.command("metrics")(score.metrics)
