@@ -10,6 +10,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -209,6 +210,23 @@ def test_refuses_files_that_are_no_weights(content, tmp_path):
     (tmp_path / "bad.pth").write_bytes(content)
     with pytest.raises(WeightsError, match=r"bad\.pth"):
         read_state(tmp_path / "bad.pth")
+
+
+def test_damage_anywhere_is_an_error_of_ours_or_does_not_matter(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "good.pth")
+    good = (tmp_path / "good.pth").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        bad = bytearray(good[: rng.integers(1, len(good) + 1)])
+        for place in rng.integers(0, len(bad), 3):
+            bad[place] = rng.integers(256)
+        (tmp_path / "bad.pth").write_bytes(bad)
+        try:
+            assert isinstance(read_state(tmp_path / "bad.pth"), dict)
+        except WeightsError:
+            refused += 1
+    assert refused > 100
 
 
 def test_refuses_a_path_that_is_not_there(tmp_path):

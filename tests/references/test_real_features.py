@@ -72,7 +72,7 @@ def test_converted_squeezenet_sees_what_the_original_sees(squeezenet, shared_dat
     """Its first layer, against a convolution of Caffe's input written out in numpy."""
     image = torch.tensor(read("medical/c01_2.tif")[0])
     normalised = ((image[None, None] - MEAN[:, None, None]) / DEVIATION[:, None, None]).float()
-    layers = first_layers("squeezenet1_0", 2, torch.load(squeezenet), CPU)
+    layers = first_layers("squeezenet1_0", 2, torch.load(squeezenet, weights_only=True), CPU)
     with torch.inference_mode():
         seen = layers(normalised)[0].numpy()
     found = np.load(shared_data("weights/squeezenet_v1.0_deepcompression_decoded.npz"))
@@ -89,7 +89,7 @@ def test_converted_vgg_sees_what_the_original_sees(vgg, shared_data, read):
     image = torch.tensor(read("medical/c01_2.tif")[0])[None, None].expand(1, 3, -1, -1)
     normalised = (image - MEAN[:, None, None]) / DEVIATION[:, None, None]
     with torch.inference_mode():
-        seen = first_layers("vgg19", 12, torch.load(vgg), CPU)(normalised)
+        seen = first_layers("vgg19", 12, torch.load(vgg, weights_only=True), CPU)(normalised)
         wanted = torch.nn.functional.conv2d(image, found["0.weight"], found["0.bias"])
         for index in (2, 5, 9, 12, 16):
             weight, bias = found[f"{index}.weight"], found[f"{index}.bias"]
