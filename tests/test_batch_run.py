@@ -225,6 +225,17 @@ class TestSecondStart:
         with pytest.raises(WriteError, match="unknown owner"):
             self.start([planned(volumes, 0)], place.root)
         assert place.lock.read_text() == "garbage"
+        place.lock.unlink()
+
+        def take_away(fraction, message):
+            if (tmp_path / "pid").exists():
+                place.lock.unlink(missing_ok=True)
+
+        with (
+            ThreadPoolExecutor(1) as pool,
+            pytest.raises(WriteError, match=r"taken away.*1 studies were not run"),
+        ):
+            run_batch([planned(volumes, 0, method="stuck")], RECIPE, place.root, pool, progress=take_away)
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         locked_by(dead.pid, socket.gethostname())

@@ -39,8 +39,12 @@ class Lock:
         """Tell all workers to stop; the folder stays locked."""
         if is_current(self.path, self.token):
             temporary = self.path.with_name(f".{token_hex(6)}")
-            temporary.write_text(_owner(""), encoding="utf-8")
-            temporary.replace(self.path)
+            try:
+                temporary.write_text(_owner(""), encoding="utf-8")
+                temporary.replace(self.path)
+            except OSError:  # a full disk; workers stop all the same when the file is gone
+                temporary.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
             self.token = ""
 
     def release(self) -> None:

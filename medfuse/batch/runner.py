@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,10 @@ class BatchResult:
         Where it is.
     rows:
         One a study, in the order of the studies; see :mod:`medfuse.batch.work`.
-    not_run:
-        Names of the studies that a stop left undone.
     """
 
     folder: Path
     rows: tuple[Row, ...]
-    not_run: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -133,7 +130,12 @@ def run_batch(
             place.clear_work()  # what killed workers had half done
             rows, not_run = run.rows(), run.not_run()
             write_outputs(place.root, rows, not_run)
-    return BatchResult(place.root, rows, not_run)
+    if not_run:
+        raise WriteError(
+            f"{place.lock} was taken away while the batch ran: {len(not_run)} studies were not run; "
+            "start again"
+        )
+    return BatchResult(place.root, rows)
 
 
 class _Run:
@@ -200,7 +202,7 @@ class _Run:
             row = future.result()
         except BrokenExecutor:
             return [job]
-        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever an executor has for a lost task
+        except Exception as error:  # noqa: BLE001 - whatever an executor has for a lost task
             row = {**failure(job, "WorkerDied", f"the executor lost it: {error!r}"), "status": "died"}
         if row["status"] == "cancelled":
             return []
