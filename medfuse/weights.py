@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -303,8 +304,23 @@ def load_weights(name: str, file: str = "") -> tuple[dict[str, Tensor], dict[str
         As :func:`find_weights` and :func:`read_state`.
     """
     path = Path(file).expanduser() if file else find_weights(name)
-    state = read_state(path)
-    return state, {"weights": path.name if file else name, "weights_sha256": sha256_of(path)}
+    state, digest = _kept(path, *_version(path))
+    return dict(state), {"weights": path.name if file else name, "weights_sha256": digest}
+
+
+@lru_cache(maxsize=1)
+def _kept(path: Path, *_version: int) -> tuple[dict[str, Tensor], str]:
+    """The weights used last stay in memory: a batch uses them for one study after the other."""
+    return read_state(path), sha256_of(path)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when another file takes its place; empty if there is none."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return ()
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 class _Bar:

@@ -18,7 +18,15 @@ from typer.testing import CliRunner
 from medfuse import weights
 from medfuse.cli import app, main
 from medfuse.errors import Cancelled, UnknownNameError, WeightsError
-from medfuse.weights import WEIGHTS, Weights, download_weights, find_weights, lookup_folders, read_state
+from medfuse.weights import (
+    WEIGHTS,
+    Weights,
+    download_weights,
+    find_weights,
+    load_weights,
+    lookup_folders,
+    read_state,
+)
 
 CONTENT = b"these are no real weights" * 100_000
 
@@ -227,6 +235,24 @@ def test_damage_anywhere_is_an_error_of_ours_or_does_not_matter(tmp_path):
         except WeightsError:
             refused += 1
     assert refused > 100
+
+
+def test_are_read_once_and_again_when_they_change(tmp_path, monkeypatch):
+    """A batch uses the same weights for one study after the other."""
+    reads = []
+    monkeypatch.setattr(weights, "read_state", lambda path: reads.append(path) or read_state(path))
+    path = tmp_path / "own.pt"
+    torch.save({"a": torch.zeros(3)}, path)
+    first, facts = load_weights("vgg19", str(path))
+    again, same = load_weights("vgg19", str(path))
+    assert len(reads) == 1
+    assert first["a"] is again["a"]
+    assert facts == same
+    again.clear()
+    torch.save({"a": torch.ones(4)}, path)
+    changed, other = load_weights("vgg19", str(path))
+    assert changed["a"].tolist() == [1, 1, 1, 1]
+    assert other["weights_sha256"] != facts["weights_sha256"]
 
 
 def test_refuses_a_path_that_is_not_there(tmp_path):
