@@ -103,7 +103,7 @@ class TestPage:
         one = row(0, 0.5)
         for scores in one["scores"].values():
             scores["q"] = None
-        heads = re.findall(r'<th scope="col"[^>]*><button type="button">(\w+)', render_index([one]))
+        heads = re.findall(r'<th role="columnheader"[^>]*><button type="button">(\w+)', render_index([one]))
         assert heads == ["study", "registration", "pe", "mi", "cv", "seconds"]
 
 
