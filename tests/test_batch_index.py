@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
+from typer.testing import CliRunner
 
 from medfuse.batch.cells import cell
 from medfuse.batch.compare import compare, write_comparison
@@ -20,6 +21,7 @@ from medfuse.batch.index import render_index
 from medfuse.batch.outputs import write_outputs
 from medfuse.batch.scrub import scrubbed
 from medfuse.batch.statistics import summaries
+from medfuse.cli import app
 from medfuse.errors import ReadError, WriteError
 
 
@@ -318,6 +320,14 @@ class TestCompare:
         assert "1: dip, 2: pca" in comparison.text()
         with pytest.raises(WriteError, match="exists already"):
             write_comparison(comparison, tmp_path / "c.csv")
+
+    def test_command(self, tmp_path):
+        one, two = self.folders(tmp_path, lambda i: 0.1)
+        words = ["batch", "compare", str(one), str(two), "-o", str(tmp_path / "c.csv")]
+        shown = CliRunner().invoke(app, words)
+        assert shown.exit_code == 0, shown.output
+        assert shown.output.splitlines()[0] == "1: dip, 2: pca; differences are 2 minus 1"
+        assert len((tmp_path / "c.csv").read_text().splitlines()) == 5
 
     def test_refusals(self, tmp_path):
         one, _ = self.folders(tmp_path, lambda i: 0.1)

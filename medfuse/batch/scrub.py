@@ -32,7 +32,7 @@ def scrubbed(message: str, paths: Sequence[Path]) -> str:
         # Below a folder, up to what ends a path in a message; a name may hold blanks.
         text = re.sub(re.escape(path) + r"(?:[/\\][^:;,'\"]*)?", role, text)
     text = _PATH.sub("<path>", text)
-    for name in sorted(_names(paths), key=len, reverse=True):
+    for name in sorted((name for name in _names(paths) if name in text), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<file>", text)
     return one_line(_UID.sub("<uid>", text), _LIMIT)
 

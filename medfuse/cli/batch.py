@@ -136,7 +136,9 @@ def run(
 
     own = Recipe.read(recipe) if recipe else Recipe()
     seconds, size = _amount(time_limit, "time", _TIMES), _amount(memory_limit, "size", _SIZES)
-    studies = _find(source, fixed, moving, key, ProgressStyle.none)
+    # A folder may take minutes to look through; for a program, the fraction is that of the studies alone.
+    searching = progress if progress is ProgressStyle.bar and source.is_dir() else ProgressStyle.none
+    studies = _find(source, fixed, moving, key, searching)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a queueing system stops politely
     try:
         with reporter(progress, cancel_file) as report:
