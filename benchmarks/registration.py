@@ -6,9 +6,10 @@
 Each trial moves one volume of a registered pair by a random rigid transform (every angle within
 ±turn, every shift within ±shift), samples it on a new grid with another spacing, crops up to 20 % of
 its field of view, adds noise (Rician for MR, normal for CT) and lets `register` find the transform
-with no hint.  The error (TRE) is the mean over 300 random points of the body that both volumes show; a
-trial succeeds below 2 mm.  Pairs "hopeless-*" have no right answer: every result counts as a failure that the
-verdict has to find.  CPU seconds and peak memory are those of `register` alone, one thread.
+with no hint.  The error (TRE) is the mean over 300 random points of the body that both volumes show;
+a trial succeeds below 2 mm.  Pairs "hopeless-*" have no right answer: every result counts as a failure
+that the verdict has to find.  CPU seconds are those of `register` alone, in one thread; memory is what
+it adds to the peak of the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,22 @@
-"""How far to trust a registration, by figures that are known without the truth."""
+"""How far to trust a registration, by figures that are known without the truth.
+
+The limits come from trials with known truth (``benchmarks/registration.py``: CT–MR and MR–MR heads, whole
+and in slabs of 50 mm, moved by up to ±20 mm and ±20°; noise, a torso against a head, two patients' torsos):
+
+===========================  ==================  =====================  =====
+figure                       36 right results    17 hopeless pairs      limit
+===========================  ==================  =====================  =====
+agreement                    up to 0.3 mm, 0.4°  from 8 mm, 3.7°        2 mm, 2°
+rival                        up to 0.93          0.36 to 1.0            0.95
+inverse consistency          up to 1.6 mm        from 1.8 mm            3 mm
+overlap                      from 0.92           0.01 to 0.84           0.3
+mutual information           from 0.59 nats      0.002 to 0.70 nats     0.02
+===========================  ==================  =====================  =====
+
+Agreement alone parts them; the others are there for what these trials did not hold.  Mutual information
+has no universal limit: unrelated volumes reached 0.7 nats over a small overlap.  A soft phantom that
+had sagged between CT and MR returned within 0.8 to 1.7 mm, hence the limit of 3 mm on the way back.
+"""
 
 from __future__ import annotations
 
