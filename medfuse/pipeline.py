@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .colour import combine_chroma, merge_colour, split_colour
 from .errors import RegistrationError
 from .fusion import METHODS, Fused, FusionMethod, check_sources
 from .intensity import Window, choose_window, rescale, window_specs
-from .io import read_transform, read_volume, sha256_of
+from .io import ReadOptions, read_transform, read_volume, sha256_of
 from .io.dicom import notes_on_patients, notes_on_writing
 from .metrics import Scores, evaluate
 from .progress import Progress, ignore, subrange
@@ -159,10 +159,11 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
 
 def _read(study: Study, progress: Progress) -> tuple[Volume, ...]:
     modalities = study.modalities or ("",) * len(study.paths)
+    reading = study.reading or (ReadOptions(),) * len(study.paths)
     volumes = []
-    for i, (path, modality) in enumerate(zip(study.paths, modalities, strict=True)):
+    for i, (path, modality, options) in enumerate(zip(study.paths, modalities, reading, strict=True)):
         progress(i / len(study.paths), f"reading the {_order(len(study.paths))[i]} volume")
-        volumes.append(read_volume(path, modality=modality or None))
+        volumes.append(read_volume(path, modality=modality or None, **asdict(options)))
     return tuple(volumes)
 
 

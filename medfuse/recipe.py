@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import ParameterError, ReadError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
+from .io import ReadOptions
 from .metrics import PROFILES
 from .volume import MODALITIES
 
@@ -37,6 +38,8 @@ class Study:
         empty for all.
     initial_transforms:
         ITK transform file of each moving volume (fixed to moving points, LPS), or None; empty for all.
+    reading:
+        How each volume is read, the fixed one first, where its file leaves a choice; empty for none.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Study:
     moving: tuple[Path, ...]
     modalities: tuple[str, ...] = ()
     initial_transforms: tuple[Path | None, ...] = ()
+    reading: tuple[ReadOptions, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed", Path(self.fixed))
@@ -57,11 +61,13 @@ class Study:
         object.__setattr__(self, "modalities", tuple(self.modalities))
         given = tuple(Path(path) if path else None for path in self.initial_transforms)
         object.__setattr__(self, "initial_transforms", given)
+        object.__setattr__(self, "reading", tuple(self.reading))
         if not self.moving:
             raise ParameterError(
                 "one volume only: fusion needs a fixed volume and one or more moving volumes"
             )
         _check_length("modalities", self.modalities, len(self.moving) + 1, "volumes, fixed first")
+        _check_length("reading options", self.reading, len(self.moving) + 1, "volumes, fixed first")
         _check_length("initial transforms", self.initial_transforms, len(self.moving), "moving volumes")
         for modality in self.modalities:
             if modality and modality not in MODALITIES:

@@ -274,7 +274,7 @@ class TestPaths:
     @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".TIFF", ".mat"])
     def test_a_picture(self, tmp_path: Path, suffix: str) -> None:
         (tmp_path / f"a{suffix}").write_bytes(b"\x89PNG")
-        with pytest.raises(ReadError, match="2-D image where a volume is asked for"):
+        with pytest.raises(ReadError, match="2-D image does not say the size of its pixels"):
             read_volume(tmp_path / f"a{suffix}")
 
     @pytest.mark.parametrize("name", ["a.xyz", "a", "a.zip"])

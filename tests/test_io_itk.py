@@ -237,9 +237,9 @@ class TestSize:
                 SimpleITK.Image([4, 3], SimpleITK.sitkInt16),
                 "2-D image of 4×3 pixels where a volume is asked for",
             ),
-            (SimpleITK.Image([4, 3, 2, 5], SimpleITK.sitkInt16), r"4-D \(4×3×2×5\) where one volume"),
-            (SimpleITK.Image([4, 3, 2], SimpleITK.sitkVectorInt16, 4), "4 values per voxel"),
-            (SimpleITK.Image([4, 3, 2], SimpleITK.sitkVectorFloat32, 2), "2 values per voxel"),
+            (SimpleITK.Image([4, 3, 2, 5], SimpleITK.sitkInt16), "holds 5 volumes; choose one with --volume"),
+            (SimpleITK.Image([4, 3, 2], SimpleITK.sitkVectorInt16, 4), "holds 4 volumes; choose one"),
+            (SimpleITK.Image([4, 3, 2], SimpleITK.sitkVectorFloat32, 2), "holds 2 volumes; choose one"),
         ],
     )
     def test_what_is_no_volume_is_refused(
@@ -248,6 +248,24 @@ class TestSize:
         SimpleITK.WriteImage(image, str(tmp_path / f"v{suffix}"))
         with pytest.raises(ReadError, match=says):
             read_volume(tmp_path / f"v{suffix}")
+
+    def test_one_of_several_volumes(self, tmp_path: Path, suffix: str) -> None:
+        values = np.arange(120, dtype="f4").reshape(5, 2, 3, 4)
+        image = SimpleITK.GetImageFromArray(values, isVector=False)
+        image.SetSpacing((0.5, 0.75, 2, 1))
+        image.SetOrigin((1, 2, 3, 0))
+        SimpleITK.WriteImage(image, str(tmp_path / f"v{suffix}"))
+        volume = read_volume(tmp_path / f"v{suffix}", volume=4)
+
+        np.testing.assert_array_equal(volume.array, values[3])
+        assert volume.geometry.spacing == (0.5, 0.75, 2)
+        assert volume.geometry.origin == (1, 2, 3)
+        assert "volume 4 of 5" in volume.notes
+
+    def test_one_of_several_values(self, tmp_path: Path, suffix: str) -> None:
+        values = np.arange(120, dtype="f4").reshape(2, 3, 4, 5)
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values, isVector=True), str(tmp_path / f"v{suffix}"))
+        np.testing.assert_array_equal(read_volume(tmp_path / f"v{suffix}", volume=2).array, values[..., 1])
 
     @pytest.fixture(params=WRITERS)
     def suffix(self, request: pytest.FixtureRequest) -> str:

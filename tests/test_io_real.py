@@ -17,6 +17,7 @@ from medfuse.errors import ReadError, SeriesError
 from medfuse.io import describe, read_image, read_volume
 from medfuse.volume import Volume
 
+DICOM2NIFTI = "dicom2nifti_vendor_and_failing_with_ref"
 Unzip = Callable[[str], Path]
 
 
@@ -58,6 +59,48 @@ def values_by_pydicom(volume: Volume, folder: Path) -> np.ndarray:
     by_uid = {dataset.get("SOPInstanceUID"): dataset for dataset in datasets}
     uids = volume.metadata["SOPInstanceUID"]
     return np.stack([apply_rescale(by_uid[uid].pixel_array, by_uid[uid]) for uid in uids])
+
+
+def slices_found_again(volume: Volume, folder: Path) -> int:
+    """In how many slices of a tilted series the values stand where DICOM's plane geometry puts them.
+
+    A slice that leans along its columns is shifted by a part of a row, so that each value is the mean of
+    two of its own, weighted by that part.
+    """
+    found = 0
+    for path in folder.rglob("*"):
+        dataset = pydicom.dcmread(path) if path.is_file() and path.name != "LICENSE" else None
+        if dataset is None or "PixelData" not in dataset:
+            continue
+        x, y, z = volume.geometry.index(np.array(dataset.ImagePositionPatient, float))
+        if abs(z - round(z)) > 1e-3:
+            continue  # an uneven slice between two of the even ones
+        assert x == pytest.approx(round(x), abs=1e-6)
+        below, part = int(np.floor(y + 1e-6)), y - np.floor(y + 1e-6)
+        own = apply_rescale(dataset.pixel_array, dataset).astype(float)
+        expected = (1 - part) * own[1:] + part * own[:-1]
+        window = (round(z), slice(below + 1, below + len(own)), slice(round(x), round(x) + own.shape[1]))
+        assert volume.valid is not None
+        measured = volume.valid[window]
+        assert measured.mean() > 0.5
+        np.testing.assert_allclose(
+            volume.array[window][measured], expected[measured], atol=1e-3 * np.ptp(own)
+        )
+        found += 1
+    return found
+
+
+def compare(volume: Volume, truth: nibabel.Nifti1Image, time: int = 0, rtol: float = 0.0) -> None:
+    """Every voxel lies at a voxel of the reference and has its value."""
+    expected = np.asarray(truth.dataobj, np.float32)
+    expected = expected[..., time] if expected.ndim == 4 else expected
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in volume.geometry.size), indexing="ij"), axis=-1)
+    ras = volume.geometry.world(index) * (-1, -1, 1)
+    there = (ras - truth.affine[:3, 3]) @ np.linalg.inv(truth.affine[:3, :3]).T
+    nearest = np.rint(there).astype(int)
+    np.testing.assert_allclose(there, nearest, atol=2e-3)
+    assert nearest.min() >= 0
+    np.testing.assert_allclose(volume.array.T, expected[tuple(np.moveaxis(nearest, -1, 0))], rtol=rtol)
 
 
 class TestSyntheticCases:
@@ -121,7 +164,7 @@ class TestSyntheticCases:
             ("s01_missing_one", r"uneven slices: 4\.8 mm, but 9\.6 mm after slice 8 \(1 missing\)"),
             ("s02_missing_three", r"uneven slices: 4\.8 mm, but 19\.2 mm after slice 8 \(3 missing\)"),
             ("s03_dup_position", "two images at one position: .* and "),
-            ("s05_two_echoes", r"holds 2 volumes of 20 slices.*EchoTime 2\.46, 4\.92"),
+            ("s05_two_echoes", r"holds 2 volumes of 20 slices.*1: EchoTime 2\.46; 2: EchoTime 4\.92"),
             ("s06_mixed_orientation", "another orientation"),
             ("s09_size_differs", "another size"),
             ("s17_two_spacings", r"uneven slices: 2\.4 mm, but 4\.8 mm"),
@@ -129,12 +172,32 @@ class TestSyntheticCases:
             ("s19_no_position", "no ImagePositionPatient"),
             ("s23_one_slice", "one slice only"),
             ("s24_two_series_one_dir", "holds 2 series; choose one with --series"),
-            ("s40_enhanced_ordered", "enhanced multi-frame DICOM is not read yet"),
         ],
     )
     def test_refused_by_name(self, unzip: Unzip, case: str, says: str) -> None:
         with pytest.raises(SeriesError, match=says):
             read_volume(unzip(self.ZIP) / case)
+
+    def test_an_enhanced_object_is_the_same_volume(self, unzip: Unzip) -> None:
+        volume = read_volume(unzip(self.ZIP) / "s40_enhanced_ordered")
+        plain = read_volume(unzip(self.ZIP) / "s00_ok")
+        assert volume.geometry.matches(plain.geometry, 1e-4)
+        np.testing.assert_array_equal(volume.array, plain.array)
+
+    def test_each_of_two_echoes_reads_when_chosen(self, unzip: Unzip) -> None:
+        folder = unzip(self.ZIP) / "s05_two_echoes"
+        for number in (1, 2):
+            volume = read_volume(folder, volume=number)
+            assert volume.geometry.size == (96, 128, 20)
+            assert farthest_corner(volume, folder) < 1e-4
+            np.testing.assert_array_equal(volume.array, values_by_pydicom(volume, folder))
+
+    def test_a_missing_slice_is_interpolated_when_allowed(self, unzip: Unzip) -> None:
+        volume = read_volume(unzip(self.ZIP) / "s01_missing_one", allow_uneven=True)
+        whole = read_volume(unzip(self.ZIP) / "s00_ok")
+        assert volume.geometry.matches(whole.geometry, 1e-4)
+        same = [np.array_equal(a, b) for a, b in zip(volume.array, whole.array, strict=True)]
+        assert same.count(False) == 1
 
     def test_each_of_two_series_reads_when_chosen(self, unzip: Unzip) -> None:
         folder = unzip(self.ZIP) / "s24_two_series_one_dir"
@@ -167,9 +230,20 @@ class TestScanners:
         assert farthest_corner(volume, folder) < 1e-3
         np.testing.assert_array_equal(volume.array, values_by_pydicom(volume, folder))
 
-    def test_a_tilted_and_uneven_head_ct_is_refused(self, unzip: Unzip) -> None:
+    def test_a_tilted_and_uneven_head_ct_is_straightened_where_that_is_allowed(self, unzip: Unzip) -> None:
+        """Each measured slice is found again where DICOM's own plane geometry puts it."""
+        folder = unzip("ct_ge_tilt18.5_28sl")
         with pytest.raises(SeriesError, match="uneven slices"):
-            read_volume(unzip("ct_ge_tilt18.5_28sl"))
+            read_volume(folder)
+        volume = read_volume(folder, allow_uneven=True)
+        assert any("lean by 18.5°" in note for note in volume.notes)
+        assert slices_found_again(volume, folder) >= 14
+
+    def test_a_tilted_head_ct(self, unzip: Unzip) -> None:
+        folder = unzip(DICOM2NIFTI) / "tests" / "data" / "failing" / "gantrytilting" / "001"
+        volume = read_volume(folder)
+        assert any("lean by 14.0°" in note for note in volume.notes)
+        assert slices_found_again(volume, folder) == 4
 
     @pytest.mark.parametrize(
         "case",
@@ -181,6 +255,8 @@ class TestScanners:
             "generic/compressed_j2k/001",
             "generic/compressed_jpegls/001",
             "generic/compressed_rle/001",
+            "hyperfine/anatomical/001",
+            "philips_enhanced/anatomical/001",
             "hitachi/anatomical/001",
             "failing/slicecount/001",  # two slices: enough for us
         ],
@@ -188,20 +264,31 @@ class TestScanners:
     def test_against_the_reference_nifti(self, unzip: Unzip, case: str) -> None:
         folder = unzip("dicom2nifti_vendor_and_failing_with_ref") / "tests" / "data" / case
         volume = read_volume(folder)
-        truth = nibabel.load(f"{folder}_ground_truth.nii.gz")
-        expected = np.asarray(truth.dataobj, np.float32)
+        compare(volume, nibabel.load(f"{folder}_ground_truth.nii.gz"), rtol=2e-7)
 
-        index = np.stack(np.meshgrid(*(np.arange(n) for n in volume.geometry.size), indexing="ij"), axis=-1)
-        ras = volume.geometry.world(index) * (-1, -1, 1)
-        there = (ras - truth.affine[:3, 3]) @ np.linalg.inv(truth.affine[:3, :3]).T
-        nearest = np.rint(there).astype(int)
-        np.testing.assert_allclose(there, nearest, atol=2e-3)
-        np.testing.assert_array_equal(volume.array.T, expected[tuple(np.moveaxis(nearest, -1, 0))])
+    @pytest.mark.parametrize("number", [1, 4])
+    def test_a_siemens_enhanced_time_series(self, unzip: Unzip, number: int) -> None:
+        folder = unzip("dcm_qa_enh_philips_siemens_enhanced_with_ref")
+        truth = nibabel.load(folder / "Ref" / "Siemens_REST1_w_SMS_PF7-8_6.nii")
+        compare(read_volume(folder / "In" / "Siemens", volume=number), truth, number - 1)
+
+    @pytest.mark.parametrize("number", [1, 10])
+    def test_a_ge_time_series(self, unzip: Unzip, number: int) -> None:
+        folder = unzip("dcm_qa_nih_with_ref")
+        truth = nibabel.load(folder / "Ref" / "DCM2NIIX_regression_test_4.nii")
+        compare(read_volume(folder / "In" / "20180918GE", volume=number), truth, number - 1)
+
+    def test_a_philips_enhanced_field_map(self, unzip: Unzip) -> None:
+        """dcm2niix scales by Philips' private factors, so that values agree but for a factor."""
+        folder = unzip("dcm_qa_enh_philips_siemens_enhanced_with_ref")
+        truth = nibabel.load(folder / "Ref" / "Philips_WIP_B0_NS_801_e1.nii")
+        volume = read_volume(folder / "In" / "Philips", volume=2)
+        factor = float(np.max(np.asarray(truth.dataobj)) / volume.array.max())
+        compare(volume.with_array(volume.array * factor), truth, rtol=1e-5)
 
     @pytest.mark.parametrize(
         ("case", "says"),
         [
-            ("gantrytilting/001", r"lean by 14\.0°"),
             ("sliceincrement/001", r"uneven slices: .*\(1 missing\)"),
             ("sliceincrement/002", r"uneven slices: .*\(1 missing\)"),
             ("sliceorientation/001", "another orientation"),
@@ -213,23 +300,46 @@ class TestScanners:
                 unzip("dicom2nifti_vendor_and_failing_with_ref") / "tests" / "data" / "failing" / case
             )
 
-    @pytest.mark.parametrize(
-        ("name", "says"),
-        [
-            ("dcm_qa_siemens_mosaic_orient_with_ref", "mosaic"),
-            ("dcm_qa_enh_philips_siemens_enhanced_with_ref", "enhanced multi-frame"),
-        ],
-    )
-    def test_what_is_not_read_yet_says_so(self, unzip: Unzip, name: str, says: str) -> None:
-        series = [one for one in describe(unzip(name)) if one.series]
+    def test_a_mosaic_is_refused(self, unzip: Unzip) -> None:
+        series = [one for one in describe(unzip("dcm_qa_siemens_mosaic_orient_with_ref")) if one.series]
 
         assert series
-        assert all(says in one.problem for one in series)
+        assert all("mosaic" in one.problem for one in series)
 
-    def test_ultrasound_is_no_volume(self, unzip: Unzip, tmp_path: Path) -> None:
+    def test_a_colour_still_with_two_regions(self, unzip: Unzip, tmp_path: Path) -> None:
         shutil.copy(next(unzip("pydicom_data_enhanced_us_codecs").rglob("gdcm-US-ALOKA-16.dcm")), tmp_path)
-        with pytest.raises(SeriesError, match=r"ultrasound .* is no volume"):
+        with pytest.raises(SeriesError, match="2 ultrasound pictures"):
             read_volume(tmp_path)
+        volume = read_volume(tmp_path, volume=1)
+        assert volume.geometry.size[2] == 1
+        assert volume.geometry.spacing[0] == pytest.approx(0.3827, abs=1e-4)
+
+    def test_frames_without_functional_groups(self, unzip: Unzip, tmp_path: Path) -> None:
+        shutil.copy(next(unzip("pydicom_data_enhanced_us_codecs").rglob("emri_small.dcm")), tmp_path)
+        with pytest.raises(ReadError, match="10 frames declared, but 0 described"):
+            read_volume(tmp_path)
+
+    def test_an_enhanced_ct(self, unzip: Unzip, tmp_path: Path) -> None:
+        path = next(unzip("pydicom_data_enhanced_us_codecs").rglob("eCT_Supplemental.dcm"))
+        shutil.copy(path, tmp_path)
+        volume = read_volume(tmp_path)
+        dataset = pydicom.dcmread(path)
+        by_depth = []
+        for groups, frame in zip(dataset.PerFrameFunctionalGroupsSequence, dataset.pixel_array, strict=True):
+            value = dataset.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0]
+            depth = groups.PlanePositionSequence[0].ImagePositionPatient[2]
+            by_depth.append((depth, frame * float(value.RescaleSlope) + float(value.RescaleIntercept)))
+        expected = np.stack([values for _, values in sorted(by_depth, key=lambda pair: pair[0])])
+        if volume.geometry.direction[2][2] < 0:
+            expected = expected[::-1]
+        measured = slice(None) if volume.valid is None else volume.valid
+        np.testing.assert_array_equal(volume.array[measured], expected.astype("f4")[measured])
+
+    def test_a_3d_ultrasound(self, shared_data) -> None:
+        volume = read_volume(shared_data("dicom/enhanced_us_volume.dcm"))
+        assert volume.modality == "US"
+        assert volume.geometry.size == (80, 64, 20)
+        np.testing.assert_allclose(volume.geometry.spacing, (0.7, 0.5, 1.3), atol=1e-6)
 
 
 class TestMalformed:

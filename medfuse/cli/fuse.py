@@ -10,6 +10,7 @@ import typer
 from ..errors import ParameterError
 from ..progress import subrange
 from ..recipe import Recipe, Study
+from .reading import reading_options
 from .reporting import ProgressStyle, reporter
 
 __all__ = ["fuse", "run"]
@@ -51,6 +52,35 @@ def fuse(
             help="Modality of each volume in order, where the file does not say; repeatable.",
         ),
     ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="UID|NUMBER|-",
+            help="DICOM series of each volume in order, where a folder holds several; - for none. "
+            "'medfuse info' lists them.",
+        ),
+    ] = None,
+    volume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N|-",
+            help="Which volume of each 4-D file, series or cine in order, from 1; - for none.",
+        ),
+    ] = None,
+    spacing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y[,Z]|-",
+            help="Size of a pixel in mm of each volume in order, for 2-D images and ultrasound that do not "
+            "say it; one number for squares, - for none.",
+        ),
+    ] = None,
+    allow_uneven: Annotated[
+        bool, typer.Option("--allow-uneven", help="Interpolate DICOM slices at uneven steps.")
+    ] = False,
+    suv: Annotated[
+        bool, typer.Option("--suv", help="Read PET as standardised uptake values by body weight.")
+    ] = False,
     no_registration: Annotated[
         bool, typer.Option("--no-registration", help="The volumes are aligned already.")
     ] = False,
@@ -99,6 +129,7 @@ def fuse(
         tuple(moving),
         tuple(name.upper() for name in modality or ()),
         tuple(initial_transform or ()),
+        reading_options(len(volumes), series, volume, spacing, allow_uneven, suv),
     )
     given = {
         "method": method,

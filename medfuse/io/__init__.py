@@ -10,10 +10,12 @@ from .catalogue import Description, describe
 from .formats import read_volume, write_volume
 from .hashes import sha256_of
 from .images import read_image
+from .options import ReadOptions
 from .transforms import read_transform, write_transform
 
 __all__ = [
     "Description",
+    "ReadOptions",
     "describe",
     "read_image",
     "read_transform",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -13,11 +13,12 @@ import numpy as np
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
 from .files import check_finite, existing, reading
+from .options import ReadOptions
 
 __all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_volume"]
 
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
-"""Suffixes of 2-D images: no volumes."""
+"""Suffixes of 2-D images, which are read as volumes of one slice."""
 
 _AIR_HU = -500  # CT has values as low as air's -1000; so may an MR phase image, hence the note
 
@@ -57,20 +58,30 @@ def format_of(path: Path) -> tuple[str, Format] | None:
     return next(((suffix, kind) for suffix, kind in VOLUMES.items() if name.endswith(suffix)), None)
 
 
-def read_volume(path: str | Path, *, modality: str | None = None, series: str | None = None) -> Volume:
+def read_volume(
+    path: str | Path,
+    *,
+    modality: str | None = None,
+    series: str | None = None,
+    volume: int | None = None,
+    allow_uneven: bool = False,
+    spacing: Sequence[float] | None = None,
+    suv: bool = False,
+) -> Volume:
     """Read a volume with its place in the patient.
 
     Parameters
     ----------
     path:
-        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file, a folder with a
-        DICOM series of CT, MR or PET slices, or one file of such a series.
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file; a folder or ``.zip``
+        with a DICOM series of CT, MR or PET slices or ultrasound, one file of such a series, or a
+        DICOMDIR; or a 2-D image, which becomes a volume of one slice.
     modality:
         One of :data:`medfuse.volume.MODALITIES`; overrules what the file says.  Without it, and
         where the file does not say, CT is taken if whole numbers reach down to the HU of air, else
         OT; a note says so.
-    series:
-        SeriesInstanceUID or series number, where a folder holds several DICOM series.
+    series, volume, allow_uneven, spacing, suv:
+        See :class:`medfuse.io.ReadOptions`.
 
     Returns
     -------
@@ -83,37 +94,36 @@ def read_volume(path: str | Path, *, modality: str | None = None, series: str | 
         If there is nothing to read, or it is damaged, ambiguous or no volume (:class:`SeriesError`
         for a DICOM series that is ambiguous, incomplete or inconsistent).
     ParameterError
-        If ``modality`` is unknown, or ``series`` is given for a file that has none.
+        If ``modality`` is unknown, or an option is given that the kind of file does not have.
     """
     path = existing(path)
     if modality is not None and modality not in MODALITIES:
         raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}")
+    given = tuple(spacing) if spacing is not None else None
+    options = ReadOptions(series, volume, allow_uneven, given, suv)
     with reading(path):
-        volume = _read(path, series)
-        check_finite(path, volume.array)
+        found = _read(path, options)
+        check_finite(path, found.array)
     if modality is not None:
-        return replace(volume, modality=modality)
-    return volume if "Modality" in volume.metadata else _with_guessed_modality(volume)
+        return replace(found, modality=modality)
+    return found if "Modality" in found.metadata else _with_guessed_modality(found)
 
 
-def _read(path: Path, series: str | None) -> Volume:
+def _read(path: Path, options: ReadOptions) -> Volume:
     known = None if path.is_dir() else format_of(path)
     if known is not None:
-        if series is not None:
-            raise ParameterError(f"series {series!r}: {path} is a {known[1].name} file, which has no series")
-        return known[1].function("read")(path)
+        options.refuse(path, f"a {known[1].name} file", "series", "spacing")
+        return known[1].function("read")(path, options.volume)
+    if path.is_file() and path.suffix.lower() in PICTURES:
+        return import_module(".pictures", __package__).read(path, options)
     from . import dicom
 
-    if path.is_file() and path.suffix.lower() in PICTURES:
-        raise ReadError(
-            f"{path}: a 2-D image where a volume is asked for; give a NIfTI, NRRD, MHA or DICOM volume"
-        )
     if path.is_file() and not dicom.looks_like_dicom(path):
         raise ReadError(
             f"{path}: not a volume format that is known; expected {', '.join(VOLUMES)}, "
             "or a DICOM file or folder"
         )
-    return dicom.read(path, series)
+    return dicom.read(path, options)
 
 
 def _with_guessed_modality(volume: Volume) -> Volume:

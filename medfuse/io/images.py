@@ -11,9 +11,9 @@ from ..errors import ReadError
 from .files import check_finite, check_voxels, existing, reading
 from .formats import PICTURES
 
-__all__ = ["read_image"]
+__all__ = ["GREY_LEVELS", "load_mat", "read_image"]
 
-_GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
+GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
 """Pillow's mode -> the value of white; ``I`` is what it makes of 16-bit PNG in older versions."""
 
 
@@ -54,8 +54,8 @@ def _from_picture(path: Path) -> npt.NDArray[np.float32]:
         pictures = getattr(image, "n_frames", 1)
         if pictures != 1:
             raise ReadError(f"{path}: {pictures} pictures in one file; expected one")
-        if image.mode in _GREY_LEVELS:
-            return np.asarray(image, dtype=np.float32) / np.float32(_GREY_LEVELS[image.mode])
+        if image.mode in GREY_LEVELS:
+            return np.asarray(image, dtype=np.float32) / np.float32(GREY_LEVELS[image.mode])
         if image.mode == "F":
             return np.asarray(image, dtype=np.float32)
         channels = np.asarray(image.convert("RGBA"))
@@ -67,6 +67,18 @@ def _from_picture(path: Path) -> npt.NDArray[np.float32]:
 
 
 def _from_mat(path: Path) -> npt.NDArray[np.float32]:
+    array, white = load_mat(path)
+    return array.astype(np.float32) / np.float32(white)
+
+
+def load_mat(path: Path) -> tuple[npt.NDArray[np.generic], int]:
+    """The one 2-D array of a ``.mat`` file as it is, and the value of white if it holds integers, else 1.
+
+    Raises
+    ------
+    ReadError
+        If there is not just one, or it does not hold real numbers.
+    """
     from scipy.io import loadmat
 
     found = {
@@ -80,4 +92,4 @@ def _from_mat(path: Path) -> npt.NDArray[np.float32]:
     white = {"u1": 255, "u2": 65535}.get(array.dtype.str[1:], 1)
     if array.dtype.kind not in "uif":
         raise ReadError(f"{path}: values of type {array.dtype}; expected real numbers")
-    return (array / white).astype(np.float32)
+    return array, white

@@ -64,7 +64,7 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     ReadError
-        For a tracked sweep, a 2-D or 4-D image, a data file outside the folder, a size beyond the
+        For a tracked sweep, a 2-D or 5-D image, a data file outside the folder, a size beyond the
         limit or beyond the file.
     """
     with path.open("rb") as stream:
@@ -180,18 +180,16 @@ def _check_size(path: Path, declared: _Declared) -> None:
     text = "×".join(str(n) for n in declared.size)
     if len(declared.size) < 3:
         raise ReadError(f"{path}: a 2-D image of {text} pixels where a volume is asked for")
-    if len(declared.size) > 3:
+    if len(declared.size) > 4 or (len(declared.size) == 4 and declared.values_per_voxel != 1):
         raise ReadError(
-            f"{path}: {len(declared.size)}-D ({text}) where one volume is asked for; "
-            "save the one you need as a file of its own, for instance with 3D Slicer"
+            f"{path}: {len(declared.size)}-D ({text}) with {declared.values_per_voxel} values per voxel; "
+            "save the volume you need as a file of its own, for instance with 3D Slicer"
         )
-    if declared.values_per_voxel not in (1, 3):
-        raise ReadError(
-            f"{path}: {declared.values_per_voxel} values per voxel; expected one, or three for colour"
-        )
+    check_voxels(path, (declared.values_per_voxel,))
     if declared.spacing_line:
         raise ReadError(f"{path}: says no voxel spacing; add a line '{declared.spacing_line}' in mm")
-    check_voxels(path, declared.size)
+    several = (declared.values_per_voxel,) if declared.values_per_voxel > 3 else ()
+    check_voxels(path, (*declared.size, *several))
 
 
 def _check_bytes(path: Path, declared: _Declared, data: Path, offset: int) -> None:

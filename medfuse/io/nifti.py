@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ReadError
+from ..errors import GeometryError, ReadError
 from ..volume import Geometry, Volume
 from .files import DEFLATE_RATIO, check_voxels, reading, replacing
+from .several import choice
+from .upright import upright, upright_grid
 
 if TYPE_CHECKING:
     import nibabel
@@ -28,20 +30,44 @@ __all__ = ["read", "write"]
 
 _AFFINE_TOLERANCE = 1e-3  # mm; float32 affines agree within it
 _HEADER_BYTES = 544  # NIfTI-2's header, the longer one, and four bytes that announce extensions
+_FLAT = 1e-3  # volume of a unit cell: axes within 0.06° of one plane are no grid
 _LARGEST_CODE = 5  # of NIFTI_XFORM_*: unknown, scanner, aligned, Talairach, MNI, template
 _MM_PER_UNIT = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
-def read(path: Path) -> Volume:
-    """Read a 3-D ``.nii`` or ``.nii.gz``, grey or RGB."""
+def read(path: Path, volume: int | None = None) -> Volume:
+    """Read a ``.nii`` or ``.nii.gz``, grey or RGB; of a 4-D file the volume ``volume``, from 1."""
     with reading(path), _quiet():
         image = _load(path)
         affine, notes = _affine(path, image)
         affine, unit_notes = _in_millimetres(affine, image)
         size = image.shape[:3]
-        geometry = Geometry.from_ras_affine(affine, size)
-        array = _array(image).reshape(geometry.shape + ((3,) if _is_rgb(image) else ()))
-        return Volume(array, geometry, notes=(*notes, *unit_notes))
+        index, volume_notes = choice(path, prod(image.shape[3:]), volume)
+        array = _array(image).reshape(-1, *size[::-1], *((3,) if _is_rgb(image) else ()))[index]
+        return _placed(path, array, affine, (*notes, *unit_notes, *volume_notes))
+
+
+def _placed(path: Path, array: np.ndarray, affine: np.ndarray, notes: tuple[str, ...]) -> Volume:
+    """A volume by its voxel-to-RAS affine; a sheared one is interpolated onto right angles, with a note."""
+    size = array.shape[2::-1]
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    if steps.min() > 0 and abs(np.linalg.det(affine[:3, :3] / steps)) < _FLAT:
+        raise ReadError(f"{path}: two of its axes run almost alike: the affine is damaged; export it again")
+    try:
+        return Volume(array, Geometry.from_ras_affine(affine, size), notes=notes)
+    except GeometryError:
+        if not np.all(np.isfinite(affine)) or steps.min() <= 0:
+            raise
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    check_voxels(path, upright_grid(lps, size).size)
+    straight, valid, geometry = upright(array, None, lps)
+    lean = np.degrees(np.arcsin(min(1.0, np.abs(_off_diagonal(affine[:3, :3] / steps)).max())))
+    note = f"its axes are sheared by {lean:.1f}°; interpolated onto a grid with right angles"
+    return Volume(straight, geometry, valid=valid, notes=(*notes, note))
+
+
+def _off_diagonal(unit: np.ndarray) -> np.ndarray:
+    return unit.T @ unit - np.eye(3)
 
 
 def write(volume: Volume, path: Path, overwrite: bool) -> None:
@@ -119,11 +145,6 @@ def _check_header(path: Path, header: nibabel.Nifti1Header) -> None:
     if len(shape) < 3:
         raise ReadError(
             f"{path}: a 2-D image of {'×'.join(map(str, shape))} pixels where a volume is asked for"
-        )
-    if prod(shape[3:]) != 1:
-        raise ReadError(
-            f"{path}: a 4-D file of {prod(shape[3:])} volumes where one is asked for; "
-            "save the one you need as a file of its own, for instance with 3D Slicer"
         )
     if header.get_data_dtype().kind not in "uif" and header.get_data_dtype().names != ("R", "G", "B"):
         raise ReadError(

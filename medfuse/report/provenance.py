@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..fusion import values_of
+from ..io import ReadOptions
 from ..metrics import Scores
 from ..pipeline import StudyResult
 from ..registration import Registration
@@ -54,10 +55,17 @@ def _inputs(result: StudyResult) -> list[dict[str, Any]]:
             "sha256": digest,
             "modality": volume.modality,
             "window": window.describe(),
-            **({"path": str(path)} if result.recipe.keep_identifiers else {}),
+            "reading": {name: value for name, value in options.given().items() if name != "series"},
+            **({"path": str(path), "series": options.series} if result.recipe.keep_identifiers else {}),
         }
-        for label, digest, volume, window, path in zip(
-            result.labels, result.hashes, result.volumes, result.windows, result.study.paths, strict=True
+        for label, digest, volume, window, path, options in zip(
+            result.labels,
+            result.hashes,
+            result.volumes,
+            result.windows,
+            result.study.paths,
+            result.study.reading or (ReadOptions(),) * len(result.volumes),
+            strict=True,
         )
     ]
 

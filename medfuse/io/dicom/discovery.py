@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import ReadError, SeriesError
 from ..files import files_below, one_line
 from .headers import Header, is_uid, read_header
-from .kinds import is_image, is_localizer, refusal_of
+from .kinds import is_image, is_localizer, is_ultrasound_picture, refusal_of
 from .parse import looks_like_dicom
 
 __all__ = ["Found", "Series", "checked", "choose", "find_series"]
@@ -46,6 +46,11 @@ class Series:
         return (
             f"{self.first.text('SeriesNumber') or '-'} '{description}' ({self.modality}, {count}) {self.uid}"
         )
+
+    @property
+    def is_pictures(self) -> bool:
+        """Whether it holds ultrasound pictures, which are read one at a time."""
+        return all(is_ultrasound_picture(header) for header in self.headers)
 
     @cached_property
     def refusal(self) -> str:

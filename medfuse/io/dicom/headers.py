@@ -16,7 +16,7 @@ from .parse import load
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["IDENTITY", "Header", "is_uid", "read_header"]
+__all__ = ["DISTINGUISHING", "IDENTITY", "Header", "check_single", "is_uid", "read_header"]
 
 IDENTITY = (
     "SpecificCharacterSet",
@@ -33,7 +33,7 @@ IDENTITY = (
 
 _GEOMETRY = (
     "SOPInstanceUID", "ImageType", "InstanceNumber", "NumberOfFrames", "Rows", "Columns", "PixelSpacing",
-    "ImagePositionPatient", "ImageOrientationPatient", "SequenceOfUltrasoundRegions",
+    "ImagePositionPatient", "ImageOrientationPatient", "SequenceOfUltrasoundRegions", "FrameTime",
 )  # fmt: skip
 _VALUES = (
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
@@ -41,11 +41,13 @@ _VALUES = (
     "ModalityLUTSequence",
 )  # fmt: skip
 DISTINGUISHING = (
-    "EchoNumbers", "EchoTime", "InversionTime", "AcquisitionNumber", "TemporalPositionIdentifier",
-    "TriggerTime", "DiffusionBValue", "AcquisitionTime",
+    "EchoTime", "EchoNumbers", "InversionTime", "AcquisitionNumber", "TemporalPositionIdentifier",
+    "TriggerTime", "DiffusionBValue", "DiffusionDirectionality", "DiffusionGradientOrientation",
+    "TemporalPositionTimeOffset", "DataType", "AcquisitionTime",
 )  # fmt: skip
 """What tells volumes apart that share a series and its slice positions."""
 
+_FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _WHOLE = (
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "SeriesNumber",
@@ -71,6 +73,7 @@ class Header:
     ``storage_class`` is the SOP class as the file meta information has it, and ``has_pixels`` is
     false if the file ends before any pixel; ``values`` maps DICOM keywords to str, int, float, a tuple
     of them, or for a sequence a tuple of such mappings; what is absent or empty is not in it.
+    ``frame`` counts the frames of a multi-frame object from 0; None stands for the whole file.
     """
 
     path: Path
@@ -79,6 +82,7 @@ class Header:
     storage_class: str
     has_pixels: bool
     values: Mapping[str, Any]
+    frame: int | None = None
 
     def get(self, keyword: str, default: Any = None) -> Any:
         """The value of ``keyword``, or ``default`` where it is absent or empty."""
@@ -96,20 +100,23 @@ def is_uid(text: str) -> bool:
 
 def read_header(path: Path) -> Header:
     """Read what discovery, geometry and values need; stops before the pixels."""
-    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING)
+    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_FUNCTIONAL_GROUPS)
     with reading(path):
         dataset, has_pixels = load(path, keywords, _HEADER_INFLATED_BYTES, pixels=False)
         values = _plain_values(dataset)
-        for keyword, kind in _SINGLE.items():
-            if keyword in values and not isinstance(values[keyword], kind):
-                raise ReadError(
-                    f"{path}: {keyword} is {one_line(values[keyword], 60)}; the header is damaged"
-                )
+        check_single(path, values)
         if "SOPClassUID" not in values:
             raise ReadError(f"{path}: no SOPClassUID: the file is cut off or damaged; copy it again")
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
         storage = str(dataset.file_meta.get("MediaStorageSOPClassUID", values["SOPClassUID"]))
         return Header(path, path.stat().st_size, syntax, storage, has_pixels, values)
+
+
+def check_single(path: Path, values: Mapping[str, Any]) -> None:
+    """Refuse several values, or text, where one value of a type must stand."""
+    for keyword, kind in _SINGLE.items():
+        if keyword in values and not isinstance(values[keyword], kind):
+            raise ReadError(f"{path}: {keyword} is {one_line(values[keyword], 60)}; the header is damaged")
 
 
 def _plain_values(dataset: pydicom.Dataset) -> dict[str, Any]:
@@ -121,8 +128,9 @@ def _plain(value: Any) -> Any:
     """Without pydicom's types, so that values can be compared, printed and kept."""
     from pydicom import Dataset
     from pydicom.multival import MultiValue
+    from pydicom.sequence import Sequence
 
-    if isinstance(value, (list, tuple, MultiValue)):
+    if isinstance(value, (list, tuple, MultiValue, Sequence)):
         return tuple(_plain(item) for item in value)
     if isinstance(value, Dataset):
         return _plain_values(value)

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from .headers import Header
 
-__all__ = ["is_image", "is_localizer", "refusal_of"]
+__all__ = [
+    "ULTRASOUND_VOLUME",
+    "is_enhanced",
+    "is_image",
+    "is_localizer",
+    "is_ultrasound_picture",
+    "refusal_of",
+]
 
 # Storage classes, PS3.4 table B.5-1.
 _SLICES = {
@@ -22,7 +29,13 @@ _ENHANCED = {
     "1.2.840.10008.5.1.4.1.1.130",  # enhanced PET
     "1.2.840.10008.5.1.4.1.1.128.1",  # legacy converted enhanced PET
 }
-_ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.3.", "1.2.840.10008.5.1.4.1.1.6.")
+ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+_ULTRASOUND_PICTURES = {
+    "1.2.840.10008.5.1.4.1.1.3",  # multi-frame, retired
+    "1.2.840.10008.5.1.4.1.1.3.1",  # multi-frame
+    "1.2.840.10008.5.1.4.1.1.6",  # retired
+    "1.2.840.10008.5.1.4.1.1.6.1",  # still
+}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -30,6 +43,16 @@ def is_image(header: Header) -> bool:
     """Whether one of its two statements of the storage class says CT, MR or PET."""
     classes = {header.get("SOPClassUID"), header.storage_class}
     return not classes.isdisjoint(_SLICES | _ENHANCED)
+
+
+def is_enhanced(header: Header) -> bool:
+    """Whether it holds many slices, each described by functional groups."""
+    return header.get("SOPClassUID") in _ENHANCED | {ULTRASOUND_VOLUME}
+
+
+def is_ultrasound_picture(header: Header) -> bool:
+    """Whether it is an ultrasound still, or a cine (frames in time)."""
+    return header.get("SOPClassUID") in _ULTRASOUND_PICTURES
 
 
 def is_localizer(header: Header) -> bool:
@@ -51,34 +74,32 @@ def _is_mosaic(header: Header) -> bool:
     return "MOSAIC" in _image_type(header)
 
 
-def _is_ultrasound(header: Header) -> bool:
-    return header.get("Modality") == "US" or header.get("SOPClassUID", "").startswith(_ULTRASOUND)
-
-
 def _is_secondary_capture(header: Header) -> bool:
     return header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE)
 
 
 def _is_colour(header: Header) -> bool:
     kind = header.get("PhotometricInterpretation", "MONOCHROME2")
-    return header.get("SamplesPerPixel", 1) != 1 or not kind.startswith("MONOCHROME")
+    grey = header.get("SamplesPerPixel", 1) == 1 and kind.startswith("MONOCHROME")
+    return not grey and not is_ultrasound_picture(header)
 
 
 def _is_multi_frame(header: Header) -> bool:
-    return header.get("SOPClassUID") in _ENHANCED or header.get("NumberOfFrames", 1) > 1
+    return (
+        header.get("NumberOfFrames", 1) > 1 and not is_enhanced(header) and not is_ultrasound_picture(header)
+    )
 
 
 def _is_no_slice(header: Header) -> bool:
-    return header.get("SOPClassUID") not in _SLICES
+    return (
+        header.get("SOPClassUID") not in _SLICES
+        and not is_enhanced(header)
+        and not is_ultrasound_picture(header)
+    )
 
 
 _REFUSALS: tuple[tuple[Callable[[Header], bool], str], ...] = (
     (is_localizer, "localizers only; choose a series of slices"),
-    (
-        _is_ultrasound,
-        "DICOM ultrasound (a still picture, or frames in time) is no volume; reconstruct a volume and save "
-        "it as .nrrd or .mha",
-    ),
     (_is_mosaic, "a Siemens mosaic (all slices in one picture); convert with dcm2niix first"),
     (
         _is_secondary_capture,
@@ -88,7 +109,10 @@ _REFUSALS: tuple[tuple[Callable[[Header], bool], str], ...] = (
         _is_colour,
         "colour pictures where a volume of grey values is asked for; choose the series they were made from",
     ),
-    (_is_multi_frame, "enhanced multi-frame DICOM is not read yet; convert with dcm2niix first"),
-    (_is_no_slice, "not an image series of CT, MR or PET; choose one of these"),
+    (
+        _is_multi_frame,
+        "several frames in an object of single slices, which says not how they lie; export the series again",
+    ),
+    (_is_no_slice, "not an image series of CT, MR, PET or ultrasound; choose one of these"),
 )
 """The first that applies says most of what is wrong."""

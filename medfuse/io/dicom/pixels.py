@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +15,10 @@ from ..files import one_line, reading
 from .headers import Header
 from .parse import load
 
-__all__ = ["check_pixels", "read_slice"]
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["check_pixels", "read_slices"]
 
 _NATIVE = {
     "1.2.840.10008.1.2": "<",
@@ -99,24 +104,33 @@ def check_pixels(header: Header) -> None:
         raise ReadError(_too_short(header, header.bytes))
 
 
-def read_slice(header: Header) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode one slice.
+def read_slices(headers: Iterable[Header]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Decode slices one after the other; frames of one file that follow each other open it once.
 
-    Returns
-    -------
+    Yields
+    ------
     values, measured
         float32 (y, x) in the units of the series (HU for CT), and bool (y, x) that is false on
         padding, or None where no padding value is declared.
     """
-    cell = _Cell.of(header)
-    with reading(header.path):
-        raw = _decode(header)
-        numbers = cell.numbers(raw)
-        return _rescaled(numbers, header), _measured(raw, numbers, cell, header)
+    opened: tuple[Path, Dataset] | None = None
+    for header in headers:
+        with reading(header.path):
+            if opened is None or opened[0] != header.path:
+                opened = None  # frees the pixels of the file before
+                opened = header.path, _open(header)
+            raw = _decode(opened[1], header)
+            cell = _Cell.of(header)
+            numbers = cell.numbers(raw)
+            yield _rescaled(numbers, header), _measured(raw, numbers, cell, header)
+
+
+def _frame_bytes(header: Header) -> int:
+    return header.get("Rows") * header.get("Columns") * header.get("BitsAllocated") // 8
 
 
 def _declared_bytes(header: Header) -> int:
-    return header.get("Rows") * header.get("Columns") * header.get("BitsAllocated") // 8
+    return _frame_bytes(header) * header.get("NumberOfFrames", 1)
 
 
 def _too_short(header: Header, there: int) -> str:
@@ -126,24 +140,28 @@ def _too_short(header: Header, there: int) -> str:
     )
 
 
-def _decode(header: Header) -> np.ndarray:
-    """The cells as allocated, (y, x), unsigned or signed as the decoder has them."""
+def _open(header: Header) -> Dataset:
     dataset, has_pixels = load(
         header.path, _PIXEL_KEYWORDS, _declared_bytes(header) + _SLACK_BYTES, pixels=True
     )
     if not has_pixels:
         raise ReadError(f"{header.path}: no PixelData: the file is cut off or holds no image; copy it again")
+    if header.transfer_syntax in _NATIVE and len(dataset.PixelData) < _declared_bytes(header):
+        raise ReadError(_too_short(header, len(dataset.PixelData)))
+    return dataset
+
+
+def _decode(dataset: Dataset, header: Header) -> np.ndarray:
+    """The cells as allocated, (y, x), unsigned or signed as the decoder has them."""
     shape = (header.get("Rows"), header.get("Columns"))
     if header.transfer_syntax not in _NATIVE:
         return _decompress(dataset, header, shape)
-    content = dataset.PixelData
-    if len(content) < _declared_bytes(header):
-        raise ReadError(_too_short(header, len(content)))
     cell = np.dtype(f"{_NATIVE[header.transfer_syntax]}u{header.get('BitsAllocated') // 8}")
-    return np.frombuffer(content, cell, count=shape[0] * shape[1]).reshape(shape)
+    start = _frame_bytes(header) * (header.frame or 0)
+    return np.frombuffer(dataset.PixelData, cell, shape[0] * shape[1], start).reshape(shape)
 
 
-def _decompress(dataset: object, header: Header, shape: tuple[int, int]) -> np.ndarray:
+def _decompress(dataset: Dataset, header: Header, shape: tuple[int, int]) -> np.ndarray:
     """By pydicom where it has a decoder (RLE always), else by the GDCM inside SimpleITK."""
     from pydicom.pixels import get_decoder
 
@@ -156,7 +174,7 @@ def _decompress(dataset: object, header: Header, shape: tuple[int, int]) -> np.n
             # RLE states no size of its own: that it does not fit Rows and Columns shows as a warning only.
             warnings.simplefilter("error" if header.transfer_syntax == _RLE else "ignore")
             try:
-                array = decoder.as_array(dataset, raw=True, index=0)[0]
+                array = decoder.as_array(dataset, raw=True, index=header.frame or 0)[0]
             except Exception as error:
                 raise ReadError(
                     f"{header.path}: its compressed pixels do not decode to {shape[1]}×{shape[0]} as the "
@@ -177,6 +195,11 @@ def _decompress_by_gdcm(header: Header) -> np.ndarray:
     import SimpleITK
     from pydicom.uid import UID
 
+    if header.frame is not None:  # ITK would rescale all frames by the slope of one
+        raise ReadError(
+            f"{header.path}: frames compressed as {UID(header.transfer_syntax).name} are not read; "
+            "decompress the file with gdcmconv --raw or dcmdjpeg"
+        )
     try:
         image = SimpleITK.ReadImage(str(header.path), imageIO="GDCMImageIO")
     except RuntimeError as error:

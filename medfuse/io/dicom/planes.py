@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -92,7 +93,7 @@ def _list(numbers: np.ndarray) -> str:
     return "[" + ", ".join(f"{value:g}" for value in numbers) + "]"
 
 
-def check_alike(planes: list[Plane]) -> None:
+def check_alike(planes: Sequence[Plane]) -> None:
     """Refuse slices of one series that differ in size, orientation, spacing or frame of reference."""
     kinds = [_rough_kind(plane) for plane in planes]
     usual = planes[kinds.index(Counter(kinds).most_common(1)[0][0])]

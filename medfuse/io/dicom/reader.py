@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,82 +10,130 @@ import numpy as np
 
 from ...errors import ReadError
 from ...volume import MODALITIES, Geometry, Volume
+from ..options import ReadOptions
+from ..upright import even_slices, upright
+from . import ultrasound
 from .discovery import Series, checked, choose, find_series
+from .frames import frames_of
 from .headers import IDENTITY, Header
-from .pixels import check_pixels, read_slice
-from .stack import stack
+from .kinds import ULTRASOUND_VOLUME, is_enhanced
+from .pixels import check_pixels, read_slices
+from .planes import plane_of
+from .stack import Stack, stack
+from .volumes import Group, groups_of, pick
 
-__all__ = ["inspect", "read"]
+__all__ = ["Inspected", "inspect", "read"]
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A series and its grid, or its problem; a damaged file has no series."""
+    """A volume of a series and its grid, or the series' problem; a damaged file has no series.
+
+    ``volume`` counts from 1, and ``what`` tells the volumes of one series apart; 0 and "" where there
+    is one only.
+    """
 
     path: Path
     series: Series | None
     geometry: Geometry | None
     notes: tuple[str, ...]
     problem: str
+    volume: int = 0
+    what: str = ""
 
 
-def read(path: Path, series: str | None) -> Volume:
-    """Read a plain series of CT, MR or PET slices.
+def read(path: Path, options: ReadOptions) -> Volume:
+    """Read a series of CT, MR or PET slices, a 3-D ultrasound, or an ultrasound picture.
 
     Parameters
     ----------
     path:
         A folder, or one file of the series.
-    series:
-        The SeriesInstanceUID or the series number, where a folder holds several.
+    options:
+        Which series and which volume of it; what may be interpolated.
     """
-    chosen = choose(path, find_series(path), series)
-    headers, geometry, notes = stack(path, chosen.headers)
-    for header in headers:
+    chosen = choose(path, find_series(path), options.series)
+    if chosen.is_pictures:
+        return ultrasound.read_picture(path, chosen.headers, options).with_notes(*chosen.notes)
+    options.refuse(path, "a DICOM series of slices", "spacing")
+    group, volume_notes = pick(path, _groups(path, chosen), options.volume)
+    found = stack(path, group.planes, options.allow_uneven)
+    for header in found.headers:
         check_pixels(header)
-    array, measured = _fill(headers, geometry)
-    modality = chosen.modality if chosen.modality in MODALITIES else "OT"
-    return Volume(
-        array,
-        geometry,
-        modality,
-        valid=measured,
-        metadata=_metadata(headers),
-        notes=(*chosen.notes, *notes, *_value_notes(headers, modality)),
-    )
+    volume = _volume(found, chosen.modality)
+    return replace(volume, notes=(*chosen.notes, *volume_notes, *volume.notes))
 
 
 def inspect(path: Path) -> list[Inspected]:
-    """Each series of a path with its grid and notes, or its problem; reads no pixels."""
+    """Each volume of each series of a path with its grid and notes, or its problem; reads no pixels."""
     found = find_series(path)
     damaged = [Inspected(file, None, None, (), str(error)) for file, error in found.damaged.items()]
-    return [*(_inspect(path, series) for series in found.series), *damaged]
+    return [*(one for series in found.series for one in _inspect(path, series)), *damaged]
 
 
-def _inspect(path: Path, series: Series) -> Inspected:
+def _inspect(path: Path, series: Series) -> list[Inspected]:
     try:
         ready = checked(path, series)
-        headers, geometry, notes = stack(path, ready.headers)
-        for header in headers:
+        if ready.is_pictures:
+            return [
+                Inspected(path, series, geometry, (*ready.notes, *notes), problem, number, what)
+                for number, what, geometry, notes, problem in ultrasound.inspect_pictures(ready.headers)
+            ]
+        groups = _groups(path, ready)
+    except ReadError as error:
+        return [Inspected(path, series, None, series.notes, str(error))]
+    return [
+        _inspect_group(path, ready, group, number if len(groups) > 1 else 0)
+        for number, group in enumerate(groups, start=1)
+    ]
+
+
+def _inspect_group(path: Path, series: Series, group: Group, number: int) -> Inspected:
+    try:
+        found = stack(path, group.planes)
+        for header in found.headers:
             check_pixels(header)
     except ReadError as error:
-        return Inspected(path, series, None, series.notes, str(error))
-    return Inspected(path, series, geometry, (*ready.notes, *notes), "")
+        return Inspected(path, series, None, series.notes, str(error), number, group.label)
+    notes = (*series.notes, *found.notes)
+    return Inspected(path, series, found.geometry, notes, "", number, group.label)
 
 
-def _fill(headers: list[Header], geometry: Geometry) -> tuple[np.ndarray, np.ndarray | None]:
-    array = np.empty(geometry.shape, np.float32)
+def _groups(path: Path, series: Series) -> list[Group]:
+    headers = [
+        frame
+        for header in series.headers
+        for frame in (frames_of(header) if is_enhanced(header) else [header])
+    ]
+    return groups_of(path, [plane_of(header) for header in headers])
+
+
+def _volume(found: Stack, modality: str) -> Volume:
+    modality = modality if modality in MODALITIES else "OT"
+    array, valid = _fill(found.headers)
+    geometry = found.geometry
+    if found.depths is not None:
+        array, valid = even_slices(array, valid, found.depths)
+    if found.leans:
+        array, valid, geometry = upright(array, valid, found.affine)
+    notes = (*found.notes, *_value_notes(found.headers, modality))
+    return Volume(array, geometry, modality, valid, _metadata(found.headers), notes)
+
+
+def _fill(headers: tuple[Header, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+    shape = (len(headers), headers[0].get("Rows"), headers[0].get("Columns"))
+    array = np.empty(shape, np.float32)
     valid: np.ndarray | None = None
-    for index, header in enumerate(headers):
-        array[index], measured = read_slice(header)
+    for index, (values, measured) in enumerate(read_slices(headers)):
+        array[index] = values
         if measured is not None and not measured.all():
-            valid = np.ones(geometry.shape, bool) if valid is None else valid
+            valid = np.ones(shape, bool) if valid is None else valid
             valid[index] = measured
     return array, valid
 
 
-def _metadata(headers: list[Header]) -> dict[str, Any]:
-    """Identity of patient, study and frame of reference, and the source slices in the order of the array."""
+def _metadata(headers: tuple[Header, ...]) -> dict[str, Any]:
+    """Identity of patient, study and frame of reference, and where the source slices lie."""
     known = {keyword: headers[0].get(keyword) for keyword in IDENTITY if keyword in headers[0].values}
     return {
         **known,
@@ -95,10 +143,15 @@ def _metadata(headers: list[Header]) -> dict[str, Any]:
     }
 
 
-def _value_notes(headers: list[Header], modality: str) -> list[str]:
+def _value_notes(headers: tuple[Header, ...], modality: str) -> list[str]:
     notes = []
     if any(header.get("PhotometricInterpretation") == "MONOCHROME1" for header in headers):
         notes.append("MONOCHROME1 (meant to be shown inverted); the values are as stored, not inverted")
     if modality == "CT" and any("RescaleSlope" not in header.values for header in headers):
         notes.append("CT without rescale slope: the values are as stored and may not be HU")
+    if headers[0].get("SOPClassUID") == ULTRASOUND_VOLUME:
+        notes.append(
+            "3-D ultrasound: its coordinates are the transducer's, not the patient's; "
+            "registration needs a starting pose (--initial-transform)"
+        )
     return notes

@@ -5,18 +5,21 @@ Never by file name, InstanceNumber, SliceLocation or SliceThickness, which are o
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import GeometryError, SeriesError
 from ...volume import Geometry
-from ..files import check_voxels, one_line
-from .headers import DISTINGUISHING, Header
-from .planes import Plane, check_alike, plane_of
+from ..files import check_voxels
+from ..upright import even_count, upright_grid
+from .headers import Header
+from .planes import Plane
 
-__all__ = ["stack"]
+__all__ = ["Stack", "stack"]
 
 _FINE_MM = 0.01
 _NOTED_MM = 0.1
@@ -24,29 +27,57 @@ _NOTED_PART = 0.02  # of the spacing
 _LEAN_MM = 0.1  # over the whole stack
 
 
-def stack(path: Path, headers: tuple[Header, ...]) -> tuple[list[Header], Geometry, list[str]]:
-    """Sort the slices and find the grid they lie on.
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Slices in order, and the grid that they lie on.
+
+    Parameters
+    ----------
+    headers:
+        From the first slice to the last along the normal (right-handed).
+    affine:
+        4×4 from index (x, y, z) to world point; its z axis leans where the gantry was tilted.
+    size:
+        Of the grid: x, y, z.
+    depths:
+        Where the slices are uneven, how deep each lies, in steps of the z axis from the first slice.
+    leans:
+        Whether the slices must be shifted against each other to stand upright.
+    notes:
+        What had to be tolerated or will be interpolated.
+    """
+
+    headers: tuple[Header, ...]
+    affine: npt.NDArray[np.float64]
+    size: tuple[int, int, int]
+    depths: npt.NDArray[np.float64] | None
+    leans: bool
+    notes: tuple[str, ...]
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of the volume in the end."""
+        return upright_grid(self.affine, self.size) if self.leans else _grid(self.affine, self.size)
+
+
+def stack(path: Path, group: Sequence[Plane], allow_uneven: bool = False) -> Stack:
+    """Sort the slices of one volume and find the grid they lie on.
 
     Parameters
     ----------
     path:
         What the user named, for messages.
-    headers:
-        One for each slice, in any order.
-
-    Returns
-    -------
-    headers, geometry, notes
-        The headers from the first slice to the last along the normal (right-handed), the grid, and
-        what had to be tolerated.
+    group:
+        One for each slice, alike, in any order, no two at one position.
+    allow_uneven:
+        Take uneven steps too.
 
     Raises
     ------
     SeriesError
-        If the slices are fewer than two, not alike, several at one position, uneven, or lean.
+        If the slices are fewer than two, uneven, or not on one line.
     """
-    planes = [plane_of(header) for header in headers]
-    check_alike(planes)
+    planes = list(group)
     if len(planes) < 2:
         raise SeriesError(
             f"{path}: one slice only, which is no volume; give the folder with the whole series"
@@ -54,57 +85,41 @@ def stack(path: Path, headers: tuple[Header, ...]) -> tuple[list[Header], Geomet
     normal = planes[0].normal
     planes.sort(key=lambda plane: float(plane.position @ normal))
     positions = np.array([plane.position for plane in planes])
-    depth = positions @ normal
-    _refuse_several_at_one_position(path, planes, depth)
-    notes = _evenness(path, positions, depth)
-    geometry, lean_notes = _geometry(path, planes[0], positions, normal)
-    return [plane.header for plane in planes], geometry, [*notes, *lean_notes]
+    depths, notes = _steps(path, positions, positions @ normal, allow_uneven)
+    size = (*planes[0].size, len(planes) if depths is None else even_count(depths))
+    check_voxels(path, size)
+    affine, leans, lean_notes = _placed(planes[0], *_line(positions, depths), size)
+    found = Stack(tuple(plane.header for plane in planes), affine, size, depths, leans, (*notes, *lean_notes))
+    check_voxels(path, found.geometry.size)
+    return found
 
 
-def _refuse_several_at_one_position(path: Path, planes: list[Plane], depth: np.ndarray) -> None:
-    same = np.diff(depth) < _FINE_MM
-    if not same.any():
-        return
-    at = int(np.argmax(same))
-    a, b = planes[at].header, planes[at + 1].header
-    positions = len(depth) - int(same.sum())
-    choices = _choices([plane.header for plane in planes], positions)
-    if choices:
-        raise SeriesError(
-            f"{path}: holds {len(depth) // positions} volumes of {positions} slices in one series, told "
-            f"apart by {choices}; export the one you need as a series of its own"
-        )
-    raise SeriesError(f"{path}: two images at one position: {a.path.name} and {b.path.name}; take one away")
-
-
-def _choices(headers: list[Header], positions: int) -> str:
-    """``EchoTime 10, 80; ...``: each attribute that splits the slices into one for each position."""
-    found = []
-    for keyword in (*DISTINGUISHING, "ImageType"):
-        counts = Counter(header.get(keyword) for header in headers)
-        if len(counts) > 1 and set(counts.values()) == {positions}:
-            found.append(f"{keyword} " + ", ".join(one_line(_plain(value), 40) for value in counts))
-    return "; ".join(found)
-
-
-def _plain(value: object) -> str:
-    return "\\".join(str(part) for part in value) if isinstance(value, tuple) else f"{value}"
-
-
-def _evenness(path: Path, positions: np.ndarray, depth: np.ndarray) -> list[str]:
-    """Judge how well equal steps describe the positions: fine, a note, or an error that says where."""
+def _steps(
+    path: Path, positions: np.ndarray, depth: np.ndarray, allow_uneven: bool
+) -> tuple[np.ndarray | None, list[str]]:
+    """Nothing where the steps are even; else each slice's depth in usual steps, if that is allowed."""
     gaps = np.diff(depth)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # the lower median: a gap is never shorter than a step
-    worst = float(np.linalg.norm(positions - _even_positions(positions), axis=1).max())
+    worst = _distance(positions, None)
     # An eighth of a step at most, else a missing slice of a very fine stack would pass.
     allowed = min(max(_NOTED_MM, _NOTED_PART * usual), usual / 8)
     odd = np.flatnonzero(np.abs(gaps - usual) > 2 * allowed)
-    if len(odd) or worst > allowed:
+    if not len(odd) and worst <= allowed:
+        note = f"slices lie up to {worst:.2g} mm off even steps of {usual:.4g} mm"
+        return None, [note] if worst > _FINE_MM else []
+    where = _where(gaps, usual, odd, worst)
+    depths = (depth - depth[0]) / usual
+    if not allow_uneven:
         raise SeriesError(
-            f"{path}: uneven slices: {_where(gaps, usual, odd, worst)}; "
-            "add what is missing or export the series again"
+            f"{path}: uneven slices: {where}; add what is missing, export the series again, or have them "
+            "interpolated with --allow-uneven"
         )
-    return [f"slices lie up to {worst:.2g} mm off even steps of {usual:.4g} mm"] if worst > _FINE_MM else []
+    off = _distance(positions, depths)
+    if off > allowed:
+        raise SeriesError(
+            f"{path}: the slices do not lie on one line: one is {off:.3g} mm off; export the series again"
+        )
+    return depths, [f"uneven slices ({where}), interpolated to even steps of {usual:.4g} mm"]
 
 
 def _where(gaps: np.ndarray, usual: float, odd: np.ndarray, worst: float) -> str:
@@ -117,42 +132,55 @@ def _where(gaps: np.ndarray, usual: float, odd: np.ndarray, worst: float) -> str
     return f"{usual:.4g} mm, but {gaps[at]:.4g} mm after slice {at + 1}{missing}{more}"
 
 
-def _even_positions(positions: np.ndarray) -> np.ndarray:
-    """The equally spaced positions closest to ``positions`` (least squares)."""
-    step, first = _fit(positions)
-    return first + np.arange(len(positions))[:, None] * step
+def _line(positions: np.ndarray, depths: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """First point and step of the line closest to ``positions`` (least squares)."""
+    along = np.arange(len(positions)) if depths is None else depths
+    step, first = np.polyfit(along, positions, 1)
+    return first, step
 
 
-def _fit(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    step, first = np.polyfit(np.arange(len(positions)), positions, 1)
-    return step, first
+def _distance(positions: np.ndarray, depths: np.ndarray | None) -> float:
+    """The largest distance of a position from that line's point at its step."""
+    first, step = _line(positions, depths)
+    along = np.arange(len(positions)) if depths is None else depths
+    return float(np.linalg.norm(positions - (first + along[:, None] * step), axis=1).max())
 
 
-def _geometry(
-    path: Path, plane: Plane, positions: np.ndarray, normal: np.ndarray
-) -> tuple[Geometry, list[str]]:
-    """The grid with the true step vector; squared up where it leans by less than 0.1 mm in all."""
-    step, first = _fit(positions)
-    along = normal * (step @ normal)
-    lean = float(np.linalg.norm(step - along)) * (len(positions) - 1)
-    size = (*plane.size, len(positions))
-    check_voxels(path, size)
+def _placed(
+    plane: Plane, first: np.ndarray, step: np.ndarray, size: tuple[int, int, int]
+) -> tuple[np.ndarray, bool, list[str]]:
+    """The affine with the true step, whether it leans too much for a grid, and what to say of it.
+
+    Squared up where it leans by less than 0.1 mm in all: nothing then needs to be interpolated.
+    """
+    affine = _affine(plane, first, step)
     try:
-        return _grid(plane, size, first, step), []
+        _grid(affine, size)
     except GeometryError:
-        if lean > _LEAN_MM:
-            angle = np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1, 1)))
-            raise SeriesError(
-                f"{path}: the slices lean by {angle:.1f}° against their stack ({lean:.3g} mm in all; gantry "
-                "tilt or shear), which is not read yet; convert with dcm2niix first, which straightens it"
-            ) from None
-    middle = (len(positions) - 1) / 2
-    return _grid(plane, size, first + middle * (step - along), along), [
-        f"slices lean by {lean:.2g} mm over the stack; read as a right-angled grid"
-    ]
+        pass
+    else:
+        return affine, False, []
+    along = plane.normal * (step @ plane.normal)
+    lean = float(np.linalg.norm(step - along)) * (size[2] - 1)
+    if lean <= _LEAN_MM:
+        middle = (size[2] - 1) / 2
+        note = f"slices lean by {lean:.2g} mm over the stack; read as a right-angled grid"
+        return _affine(plane, first + middle * (step - along), along), False, [note]
+    angle = np.degrees(np.arccos(np.clip(step @ plane.normal / np.linalg.norm(step), -1, 1)))
+    note = (
+        f"the slices lean by {angle:.1f}° against their stack ({lean:.3g} mm in all; gantry tilt or shear); "
+        "interpolated onto a grid with right angles"
+    )
+    return affine, True, [note]
 
 
-def _grid(plane: Plane, size: tuple[int, int, int], first: np.ndarray, step: np.ndarray) -> Geometry:
-    columns = np.column_stack([plane.row * plane.spacing[0], plane.column * plane.spacing[1], step])
-    spacing = np.linalg.norm(columns, axis=0)
-    return Geometry(size, tuple(spacing), tuple(first), columns / spacing)
+def _affine(plane: Plane, first: np.ndarray, step: np.ndarray) -> np.ndarray:
+    affine = np.eye(4)
+    affine[:3, :3] = np.column_stack([plane.row * plane.spacing[0], plane.column * plane.spacing[1], step])
+    affine[:3, 3] = first
+    return affine
+
+
+def _grid(affine: np.ndarray, size: tuple[int, int, int]) -> Geometry:
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    return Geometry(size, tuple(spacing), tuple(affine[:3, 3]), affine[:3, :3] / spacing)

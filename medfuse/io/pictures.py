@@ -1,0 +1,67 @@
+"""2-D images as volumes of one slice, so that pictures and phantoms can be fused too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ReadError
+from ..volume import Geometry, Volume
+from .files import check_voxels, reading
+from .images import GREY_LEVELS, load_mat
+from .options import ReadOptions
+
+__all__ = ["one_slice_geometry", "read"]
+
+
+def read(path: Path, options: ReadOptions) -> Volume:
+    """Read a picture of 8 or 16 bits, grey or RGB, or a ``.mat`` file with one 2-D array.
+
+    Values are those of the file.  The middle of the picture is put at the origin, so that pictures of
+    the same thing with other pixel sizes lie on each other.
+
+    Raises
+    ------
+    ReadError
+        If no spacing is given: the resolution that pictures may state is that of a printer.
+    """
+    options.refuse(path, "a 2-D image", "series", "volume")
+    if options.spacing is None:
+        raise ReadError(
+            f"{path}: a 2-D image does not say the size of its pixels in mm; give --spacing, such as 0.5 "
+            "(or 1 if it does not matter)"
+        )
+    with reading(path):
+        array = load_mat(path)[0] if path.suffix.lower() == ".mat" else _picture(path)
+        check_voxels(path, array.shape[1::-1])
+        geometry, notes = one_slice_geometry((array.shape[1], array.shape[0]), options.spacing)
+        place = "a 2-D image: its middle was put at the origin"
+        return Volume(array[np.newaxis].astype(np.float32), geometry, notes=(place, *notes))
+
+
+def one_slice_geometry(size: tuple[int, int], spacing: tuple[float, ...]) -> tuple[Geometry, list[str]]:
+    """The grid of one axial slice around the origin; without a thickness it is taken as 1 mm."""
+    steps = (*spacing, 1.0)[:3] if len(spacing) == 2 else spacing
+    notes = ["its thickness was taken as 1 mm"] if len(spacing) == 2 else []
+    origin = tuple(-(n - 1) / 2 * step for n, step in zip(size, steps, strict=False))
+    return Geometry((*size, 1), (steps[0], steps[1], steps[2]), (origin[0], origin[1], 0.0)), notes
+
+
+def _picture(path: Path) -> npt.NDArray[np.generic]:
+    """(y, x), or (y, x, 3) where its channels differ."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        check_voxels(path, image.size)
+        pictures = getattr(image, "n_frames", 1)
+        if pictures != 1:
+            raise ReadError(f"{path}: {pictures} pictures in one file; expected one")
+        if image.mode in GREY_LEVELS or image.mode == "F":
+            return np.asarray(image)
+        channels = np.asarray(image.convert("RGBA"))
+    if (channels[..., 3] != 255).any():
+        raise ReadError(f"{path}: partly transparent; save it without transparency")
+    equal = (channels[..., :1] == channels[..., 1:3]).all()
+    return channels[..., 0] if equal else channels[..., :3]
