@@ -21,6 +21,7 @@ from .recipe import Recipe, Study
 from .registration import Registration, register
 from .resampling import resample
 from .volume import Volume
+from .weights import find_weights
 
 __all__ = ["BASELINES", "StudyResult", "run_study"]
 
@@ -125,6 +126,8 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     """
     recipe = recipe or Recipe()
     method = recipe.build_method()  # first, so that a typing error costs no reading
+    for name in getattr(method, "required_weights", ()):
+        find_weights(name)
     clock = _Clock()
     with clock("read"):
         volumes = _read(study, subrange(progress, 0.0, 0.05))

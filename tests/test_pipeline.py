@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from medfuse.errors import Cancelled, RegistrationError
 from medfuse.phantom import render, rigid
 
 TURN = rigid((4.0, -3.0, 6.0), (5.0, -4.0, 3.0))  # how the patient lies in the MR scanner
+CT_CT = ("--modality", "CT", "--modality", "CT")
 DIP = {"steps": 4, "warm_steps": 2, "width": 4, "scales": 2}
 
 
@@ -50,9 +52,10 @@ def folder(result, tmp_path_factory):
     return out
 
 
-def medfuse_command(*words, cwd=None):
+def medfuse_command(*words, cwd=None, **environment):
     command = [sys.executable, "-m", "medfuse", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
 
 class TestResult:
@@ -127,7 +130,7 @@ class TestFolder:
         np.testing.assert_allclose(read.TransformPoint(point), expected, atol=1e-6)
 
     def test_metrics_table(self, folder, result):
-        rows = list(csv.DictReader((folder / "metrics.csv").open()))
+        rows = list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
         whole = {row["method"]: row for row in rows if row["slice"] == "whole"}
         assert list(whole) == ["dip", "average", "maximum", "pca"]
         for key in ("pe", "mi", "q", "cv"):
@@ -289,10 +292,8 @@ class TestOtherWays:
 class TestCommandLine:
     def test_fuse_writes_the_folder_and_prints_the_report(self, study, tmp_path):
         out = tmp_path / "out"
-        run = medfuse_command(
-            "fuse", *study.paths, "-o", out, "--method", "pca", "-p", "patch=5", "--modality", "CT", "--modality",
-            "mr", "--progress", "json",
-        )  # fmt: skip
+        words = ("--method", "pca", "-p", "patch=5", "--modality", "CT", "--modality", "mr")
+        run = medfuse_command("fuse", *study.paths, "-o", out, *words, "--progress", "json")
         assert run.returncode == 0, run.stderr
         assert run.stdout.strip() == str(out / "report.html")
         assert (out / "report.html").exists()
@@ -370,7 +371,7 @@ class TestCommandLine:
         listed = medfuse_command("metrics", "list").stdout
         assert all(key in listed for key in medfuse.METRICS)
         assert "profile ma2021: pe, mi, q, cv" in listed
-        assert "doi" in medfuse_command("metrics", "show", "pe").stdout.lower()
+        assert "paper: Ma, Hill, Anantrasirichai" in medfuse_command("metrics", "show", "pe").stdout
 
     def test_info(self, files):
         run = medfuse_command("info", files / "ct.nii.gz")
@@ -379,7 +380,7 @@ class TestCommandLine:
 
     def test_version_and_help(self):
         assert medfuse_command("--version").stdout.strip() == f"medfuse {medfuse.__version__}"
-        assert "not a medical device" in medfuse_command("--help").stdout
+        assert "not a medical device" in " ".join(medfuse_command("--help").stdout.split())
 
 
 class TestBadInput:
@@ -409,13 +410,18 @@ class TestBadInput:
             (["{ct}"], r"one volume only"),
             (["{ct}", "{ct}", "--method", "dipp"], r"unknown fusion method 'dipp'.*Choose from: dip"),
             (["{ct}", "{ct}", "-p", "setps=3"], r"unknown parameter 'setps'. Did you mean 'steps'"),
+            (
+                ["{ct}", "{ct}", "--method", "ifcnn"],
+                r"ifcnn-max are not on this machine: run 'medfuse weights",
+            ),
             (["{ct}", "{ct}", "-p", "steps"], r"expected KEY=VALUE"),
             (["{ct}", "{ct}", "-p", "steps=-1"], r"steps=-1: expected at least 1"),
             (["{ct}", "{ct}", "--preset", "slow"], r"unknown preset 'slow'"),
             (["{ct}", "nan.nii.gz"], r"nan\.nii\.gz.*(NaN|not finite|infinite)"),
             (["{ct}", "{ct}", "--device", "cuda:63"], r"'cuda:63' is not there; this machine has: cpu"),
             (["{ct}", "{ct}", "--device", "gpu"], r"device=gpu: expected auto, cpu"),
-            (["{ct}", "{ct}", "--window", "bones"], r"unknown window 'bones'"),
+            (["{ct}", "{ct}", *CT_CT, "--window", "bones"], r"unknown window 'bones'"),
+            (["{ct}", "{ct}", "--window", "bone"], r"window for CT, but the volumes are 1 OT, 2 OT"),
             (["{ct}", "{ct}", "--profile", "mine"], r"unknown profile 'mine'\. Choose from: ma2021"),
             (["{ct}", "{ct}", "--seed", "0"], r"seed 0: expected a whole number of at least 1"),
             (["{ct}", "{ct}", "--modality", "CT"], r"1 modalities for 2 volumes"),
@@ -431,6 +437,16 @@ class TestBadInput:
         assert len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert run.stderr.startswith("medfuse: error: ")
         assert sorted(p.name for p in place.iterdir()) == before
+
+    def test_missing_weights_are_told_before_any_work(self, files, tmp_path):
+        ct = files / "ct.nii.gz"
+        caches = dict.fromkeys(("MEDFUSE_WEIGHTS", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"), str(tmp_path))
+        run = medfuse_command(
+            "fuse", ct, ct, "-o", tmp_path / "out", "--method", "ifcnn", "--progress", "none", **caches
+        )
+        assert run.returncode == 2
+        assert "ifcnn-max are not on this machine: run 'medfuse weights get ifcnn-max'" in run.stderr
+        assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(
         ("output", "message"),

@@ -102,6 +102,10 @@ def fuse(
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers. [default: 1]")] = None,
+    download_weights: Annotated[
+        bool,
+        typer.Option("--download-weights", help="Fetch the pretrained weights that the method needs."),
+    ] = False,
     recipe: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Recipe (TOML) to start from, as a result's recipe.toml."),
@@ -144,8 +148,21 @@ def fuse(
         "dicom": dicom,
         "keep_identifiers": keep_identifiers,
     }
-    report = run(study, _recipe(recipe, given), output, overwrite, progress, cancel_file)
+    chosen = _recipe(recipe, given)
+    if download_weights:
+        _fetch_weights(chosen, progress)
+    report = run(study, chosen, output, overwrite, progress, cancel_file)
     typer.echo(report)
+
+
+def _fetch_weights(recipe: Recipe, style: ProgressStyle) -> None:
+    from .. import weights
+
+    names = weights.missing_weights(getattr(recipe.build_method(), "required_weights", ()))
+    if names:
+        with reporter(style) as progress:
+            for name in names:
+                weights.download_weights(name, progress)
 
 
 def run(
@@ -177,7 +194,7 @@ def _recipe(path: Path | None, given: dict[str, Any]) -> Recipe:
     """The recipe file, with what was said on the command line on top of it."""
     values = (Recipe.read(path) if path else Recipe()).to_mapping()
     parameters = {**values["parameters"], **given["parameters"]}
-    said = {name: value for name, value in given.items() if value}
+    said = {name: value for name, value in given.items() if value not in (None, ()) and value is not False}
     if "method" in said and said["method"] != values["method"]:
         parameters = given["parameters"]  # those of the file belong to another method
     return Recipe.from_mapping({**values, **said, "parameters": parameters})
