@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ParameterError
 from ..fusion import METHODS, parameters_of, presets_of
+
+if TYPE_CHECKING:
+    from ..io import Description
 
 __all__ = ["info", "methods"]
 
@@ -62,9 +66,82 @@ def _schema(key: str) -> dict[str, Any]:
     return {"key": key, "summary": _summary(method), "presets": presets, "parameters": parameters}
 
 
-def info(path: Annotated[Path, typer.Argument(help="A volume, or a folder with DICOM series.")]) -> None:
-    """Tell what a file or folder holds: modality, grid, and what is wrong with it."""
+def info(
+    path: Annotated[Path, typer.Argument(help="A volume, a zip, a DICOMDIR, or a folder with DICOM series.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
+    keep_identifiers: Annotated[
+        bool, typer.Option("--keep-identifiers", help="Name the patients and the dates of the studies.")
+    ] = False,
+) -> None:
+    """Tell what a file or folder holds: patients, studies, series, volumes, grids, and what is wrong."""
     from ..io import describe
 
-    for one in describe(path):
-        typer.echo(one)
+    found = describe(path)
+    if as_json:
+        rows = [one.to_mapping(identity=keep_identifiers) for one in found]
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    if all(one.series is None for one in found):
+        for one in found:
+            typer.echo(one)
+        return
+    for line in _table(found):
+        typer.echo(line)
+    if keep_identifiers:
+        for line in dict.fromkeys(_identity(one) for one in found if one.series):
+            typer.echo(line)
+
+
+_COLUMNS = (
+    "patient",
+    "study",
+    "series",
+    "modality",
+    "images",
+    "volume",
+    "size",
+    "spacing (mm)",
+    "description",
+)
+
+
+def _table(found: Sequence[Description]) -> list[str]:
+    """A row for each volume, and below it in full what tells it apart, its notes or its problem."""
+    rows = [_row(one) for one in found]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    lines = ["  ".join(word.ljust(n) for word, n in zip(_COLUMNS, widths, strict=True)).rstrip()]
+    for one, row in zip(found, rows, strict=True):
+        lines.append("  ".join(word.ljust(n) for word, n in zip(row, widths, strict=True)).rstrip())
+        if len({other.series for other in found if other.label and _number(other) == _number(one)}) > 1:
+            lines.append(f"    {one.series}")  # its number alone would not choose it
+        if one.what:
+            lines.append(f"    {one.what}")
+        lines += [f"    note: {note}" for note in one.notes]
+        if one.problem:
+            lines.append(f"    cannot be read: {one.problem}")
+    return lines
+
+
+def _number(one: Description) -> str:
+    return (one.label or "").partition(" ")[0] or "-"
+
+
+def _row(one: Description) -> tuple[str, ...]:
+    _, _, description = (one.label or "").partition(" ")
+    grid = one.geometry
+    return (
+        str(one.patient or "-"),
+        str(one.study or "-"),
+        _number(one),
+        one.modality or "-",
+        str(one.images or "-"),
+        str(one.volume or "-"),
+        "×".join(map(str, grid.size)) if grid else "-",
+        "×".join(f"{step:.4g}" for step in grid.spacing) if grid else "-",
+        description.rpartition(" (")[0] or one.path.name,
+    )
+
+
+def _identity(one: Description) -> str:
+    words = ", ".join(f"{name} {value}" for name, value in one.identity.items() if value)
+    return f"patient {one.patient}, study {one.study}: {words}"

@@ -1,21 +1,30 @@
-"""What a file or folder holds, and what is wrong with it; no identity of the patient."""
+"""What a file or folder holds, and what is wrong with it; the patient is named only where asked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MedfuseError, ReadError
 from ..volume import Geometry
+from .archive import is_zip, unpacked
 from .files import existing, files_below
 from .formats import format_of, read_volume
 
+if TYPE_CHECKING:
+    from .dicom.discovery import Series
+    from .dicom.reader import Inspected
+
 __all__ = ["Description", "describe"]
+
+_IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription")
 
 
 @dataclass(frozen=True)
 class Description:
-    """One volume or series.
+    """One volume.
 
     Parameters
     ----------
@@ -33,6 +42,16 @@ class Description:
         What had to be assumed or repaired.
     problem:
         Why it cannot be read; empty if it can.
+    volume:
+        Its number in a series of several, from 1: what ``--volume`` takes; 0 if it is the only one.
+    what:
+        What tells it from the others of its series.
+    patient, study:
+        Numbers that tell the patients and studies of one listing apart; 0 for what is not DICOM.
+    images:
+        How many files the series has; 0 for what is not DICOM.
+    identity:
+        Name, ID and birth date of the patient, date and description of the study.  Not for logs.
     """
 
     path: Path
@@ -42,19 +61,52 @@ class Description:
     geometry: Geometry | None
     notes: tuple[str, ...]
     problem: str
+    volume: int = 0
+    what: str = ""
+    patient: int = 0
+    study: int = 0
+    images: int = 0
+    identity: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         """One line for people."""
         what = f"series {self.label}: " if self.label else ""
+        if self.volume:
+            what += f"volume {self.volume} ({self.what}): "
         if self.geometry is None:
             return f"{self.path}: {what}{self.problem}"
         modality = "" if self.label else f"{self.modality}, "
         noted = f"; note: {'; '.join(self.notes)}" if self.notes else ""
         return f"{self.path}: {what}{modality}{self.geometry.describe()}{noted}"
 
+    def to_mapping(self, *, identity: bool = False) -> dict[str, Any]:
+        """Everything as plain values for JSON; who the patient is only with ``identity``."""
+        grid = self.geometry
+        return {
+            "path": str(self.path),
+            "patient": self.patient or None,
+            "study": self.study or None,
+            "series": self.series,
+            "label": self.label,
+            "modality": self.modality,
+            "images": self.images or None,
+            "volume": self.volume or None,
+            "what": self.what,
+            "geometry": grid
+            and {
+                "size": grid.size,
+                "spacing": grid.spacing,
+                "origin": grid.origin,
+                "direction": grid.direction,
+            },
+            "notes": list(self.notes),
+            "problem": self.problem,
+            **({"identity": dict(self.identity)} if identity else {}),
+        }
+
 
 def describe(path: str | Path) -> list[Description]:
-    """List the volumes and series of a file or folder; each can be read, or has its problem as text.
+    """List the volumes of a file, folder, zip or DICOMDIR; each can be read, or has its problem as text.
 
     NIfTI, NRRD and MHA files are read whole, so that what is said of them is sure; of DICOM series
     only the headers are read.
@@ -62,7 +114,7 @@ def describe(path: str | Path) -> list[Description]:
     Raises
     ------
     ReadError
-        If the path does not exist, or is a folder without any volume or DICOM image.
+        If the path does not exist, or holds no volume and no DICOM image.
     """
     path = existing(path)
     if path.is_dir():
@@ -73,6 +125,12 @@ def describe(path: str | Path) -> list[Description]:
         return found
     from . import dicom
 
+    if is_zip(path):
+        with unpacked(path) as folder:
+            found = _series(folder, shown=path)
+        if not found:
+            raise ReadError(f"{path}: holds no DICOM images")
+        return found
     if path.is_file() and not format_of(path) and dicom.looks_like_dicom(path):
         return _series(path)
     return [_volume(path)]
@@ -86,18 +144,49 @@ def _volume(path: Path) -> Description:
     return Description(path, None, volume.modality, None, volume.geometry, volume.notes, "")
 
 
-def _series(path: Path) -> list[Description]:
+def _series(path: Path, shown: Path | None = None) -> list[Description]:
+    """The series below a path; messages name ``shown`` instead of it."""
     from . import dicom
 
-    return [
-        Description(
-            path=one.path,
-            series=one.series.uid if one.series else None,
-            modality=one.series.modality if one.series else "",
-            label=one.series.label if one.series else None,
-            geometry=one.geometry,
-            notes=one.notes,
-            problem=one.problem.removeprefix(f"{one.path}: "),
-        )
-        for one in dicom.inspect(path)
-    ]
+    found = dicom.inspect(path)
+    patients = _numbers(_patient(one.series) for one in found if one.series)
+    studies = _numbers(one.series.first.text("StudyInstanceUID") for one in found if one.series)
+    return [_description(one, path, shown or path, patients, studies) for one in found]
+
+
+def _description(
+    one: Inspected, path: Path, shown: Path, patients: Mapping[object, int], studies: Mapping[object, int]
+) -> Description:
+    series = one.series
+    own = shown if one.path == path else Path(str(one.path).replace(str(path), str(shown)))
+    problem = one.problem.replace(str(path), str(shown)).removeprefix(f"{own}: ")
+    if series is None:
+        return Description(own, None, "", None, None, (), problem)
+    first = series.first
+    return Description(
+        path=own,
+        series=series.uid,
+        modality=series.modality,
+        label=series.label,
+        geometry=one.geometry,
+        notes=one.notes,
+        problem=problem,
+        volume=one.volume,
+        what=one.what,
+        patient=patients[_patient(series)],
+        study=studies[first.text("StudyInstanceUID")],
+        images=len(series.headers),
+        identity={keyword: first.text(keyword) for keyword in _IDENTITY},
+    )
+
+
+def _patient(series: Series) -> tuple[str, ...]:
+    """Who it is; without a PatientID two series are of one patient only if they are of one study."""
+    first = series.first
+    identity = (first.text("PatientID"), first.text("IssuerOfPatientID"))
+    return identity if identity[0] else ("", "", first.text("StudyInstanceUID"))
+
+
+def _numbers(keys: Iterable[object]) -> dict[object, int]:
+    """Each key's number in the order of their first appearance, from 1."""
+    return {key: number for number, key in enumerate(dict.fromkeys(keys), start=1)}

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
+from .archive import is_zip, unpacked
 from .files import check_finite, existing, reading
 from .options import ReadOptions
 
@@ -105,7 +106,12 @@ def read_volume(
         found = _read(path, options)
         check_finite(path, found.array)
     if modality is not None:
-        return replace(found, modality=modality)
+        found = replace(found, modality=modality)
+        if suv and modality == "PT" and "Units" not in found.metadata:
+            raise ParameterError(
+                f"{path}: no SUV: only DICOM says what is needed for it; read it without --suv"
+            )
+        return found
     return found if "Modality" in found.metadata else _with_guessed_modality(found)
 
 
@@ -118,6 +124,9 @@ def _read(path: Path, options: ReadOptions) -> Volume:
         return import_module(".pictures", __package__).read(path, options)
     from . import dicom
 
+    if is_zip(path):
+        with unpacked(path) as folder:
+            return dicom.read(folder, options)
     if path.is_file() and not dicom.looks_like_dicom(path):
         raise ReadError(
             f"{path}: not a volume format that is known; expected {', '.join(VOLUMES)}, "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import ReadError, SeriesError
 from ..files import files_below, one_line
+from .directory import is_directory, listed_files
 from .headers import Header, is_uid, read_header
 from .kinds import is_image, is_localizer, is_ultrasound_picture, refusal_of
 from .parse import looks_like_dicom
@@ -68,9 +69,11 @@ class Found:
 
 
 def find_series(path: Path) -> Found:
-    """All image series of a folder (with its subfolders), or of one file its own series in its folder."""
+    """All image series of a folder (with its subfolders) or a DICOMDIR, or of one file its own series."""
     if path.is_dir():
         headers, damaged = _headers(files_below(path))
+    elif is_directory(path):
+        headers, damaged = _headers(listed_files(path))
     else:
         own = _image_or_other(read_header(path))
         siblings, damaged = _headers(file for file in _siblings(path) if file != path)
@@ -93,7 +96,7 @@ def _siblings(path: Path) -> list[Path]:
 def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]]:
     headers, damaged = [], {}
     for file in files:
-        if file.name.upper() in ("DICOMDIR", "DIRFILE"):
+        if is_directory(file):
             continue
         try:
             if looks_like_dicom(file):

@@ -27,7 +27,7 @@ IDENTITY = (
     "SeriesInstanceUID", "SeriesNumber", "SeriesDate", "SeriesTime", "SeriesDescription", "ProtocolName",
     "Modality", "BodyPartExamined", "Laterality", "Manufacturer", "ManufacturerModelName",
     "FrameOfReferenceUID", "PositionReferenceIndicator", "SOPClassUID",
-    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
+    "Units", "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
 )  # fmt: skip
 """What a writer of derived series needs of patient, study, series and frame of reference."""
 
@@ -47,6 +47,10 @@ DISTINGUISHING = (
 )  # fmt: skip
 """What tells volumes apart that share a series and its slice positions."""
 
+_PET = (
+    "SUVType", "CorrectedImage", "DecayCorrection", "RadiopharmaceuticalInformationSequence",
+    "AcquisitionDate",
+)  # fmt: skip
 _FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _WHOLE = (
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
@@ -100,7 +104,7 @@ def is_uid(text: str) -> bool:
 
 def read_header(path: Path) -> Header:
     """Read what discovery, geometry and values need; stops before the pixels."""
-    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_FUNCTIONAL_GROUPS)
+    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_PET, *_FUNCTIONAL_GROUPS)
     with reading(path):
         dataset, has_pixels = load(path, keywords, _HEADER_INFLATED_BYTES, pixels=False)
         values = _plain_values(dataset)

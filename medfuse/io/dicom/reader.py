@@ -20,6 +20,7 @@ from .kinds import ULTRASOUND_VOLUME, is_enhanced
 from .pixels import check_pixels, read_slices
 from .planes import plane_of
 from .stack import Stack, stack
+from .suv import suv_factor
 from .volumes import Group, groups_of, pick
 
 __all__ = ["Inspected", "inspect", "read"]
@@ -61,6 +62,9 @@ def read(path: Path, options: ReadOptions) -> Volume:
     for header in found.headers:
         check_pixels(header)
     volume = _volume(found, chosen.modality)
+    if options.suv and chosen.modality == "PT":
+        factor, note = suv_factor(found.headers)
+        volume = volume.with_array(volume.array * np.float32(factor)).with_notes(note)
     return replace(volume, notes=(*chosen.notes, *volume_notes, *volume.notes))
 
 
