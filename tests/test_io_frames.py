@@ -10,7 +10,7 @@ import pytest
 from dicom_factory import write_series
 from dicom_objects import item, write_enhanced
 from oriented import ORIENTED
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from medfuse.errors import ParameterError, ReadError, SeriesError
 from medfuse.io import describe, read_volume
@@ -19,6 +19,7 @@ from medfuse.volume import Geometry
 
 SHUFFLED = (3, 0, 4, 1, 2)
 OBLIQUE = ORIENTED["oblique"]
+LARGE = Geometry((70, 66, 3), (0.9, 0.8, 4), (1, 2, 3), OBLIQUE.direction)  # JPEG 2000 needs 64 pixels
 
 
 def stored(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -49,11 +50,12 @@ class TestEnhanced:
         expected = values * np.reshape(slopes, (5, 1, 1)) - 7
         np.testing.assert_array_equal(read_volume(tmp_path).array, expected.astype("f4"))
 
-    def test_compressed_frames(self, tmp_path: Path) -> None:
-        values = stored(OBLIQUE.shape)
-        path = write_enhanced(tmp_path / "a.dcm", values, OBLIQUE, range(5))
+    @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+    def test_compressed_frames(self, tmp_path: Path, syntax: str) -> None:
+        values = stored(LARGE.shape)
+        path = write_enhanced(tmp_path / "a.dcm", values, LARGE, range(3))
         dataset = pydicom.dcmread(path)
-        dataset.compress(RLELossless)
+        dataset.compress(syntax)
         dataset.save_as(path)
 
         np.testing.assert_array_equal(read_volume(path).array, values)
@@ -331,3 +333,13 @@ class TestUneven:
         write_series(tmp_path, stored(OBLIQUE.shape), OBLIQUE, edit=edit)
         with pytest.raises(SeriesError, match="do not lie on one line"):
             read_volume(tmp_path, allow_uneven=True)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+def test_compressed_slices(tmp_path: Path, syntax: str) -> None:
+    values = stored(LARGE.shape)
+    for path in write_series(tmp_path, values, LARGE):
+        dataset = pydicom.dcmread(path)
+        dataset.compress(syntax)
+        dataset.save_as(path)
+    np.testing.assert_array_equal(read_volume(tmp_path).array, values - 1024.0)

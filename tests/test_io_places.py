@@ -91,6 +91,7 @@ class TestDirectory:
         for file in write_series(tmp_path / "own", STORED, GRID, edit=edit):
             contents.add(file)
         contents.write(tmp_path / "disc")
+        contents._stage["t"].cleanup()  # else it warns when it is collected
         return tmp_path / "disc" / "DICOMDIR"
 
     def test_reads_what_it_lists(self, disc: Path) -> None:
