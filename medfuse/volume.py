@@ -267,8 +267,8 @@ def _rgb_records(array: np.ndarray) -> np.ndarray:
     """(z, y, x, 3) of whole numbers from 0 to 255 as (z, y, x) records of R, G, B."""
     if not np.array_equal(array, np.rint(array)) or array.min() < 0 or array.max() > 255:
         raise GeometryError(
-            f"colour values from {array.min():g} to {array.max():g}: NIfTI holds whole numbers from 0 to 255; "
-            "write NRRD instead"
+            f"colour values from {array.min():g} to {array.max():g}: NIfTI holds whole numbers "
+            "from 0 to 255; write NRRD instead"
         )
     return array.astype(np.uint8).view([(channel, "u1") for channel in "RGB"])[..., 0]
 
