@@ -82,9 +82,9 @@ def choose_window(volume: Volume, spec: str = "auto") -> Window:
     level_width = re.fullmatch(rf"{_NUMBER}/{_NUMBER}", spec)
     percentiles = re.fullmatch(rf"{_NUMBER}%-{_NUMBER}%", spec)
     if level_width:
-        return _by_level(*map(float, level_width.groups()), "chosen")
+        return _by_level(float(level_width[1]), float(level_width[2]), "chosen")
     if percentiles:
-        return _by_percentiles(volume, *map(float, percentiles.groups()))
+        return _by_percentiles(volume, float(percentiles[1]), float(percentiles[2]))
     if spec == "auto":
         return _by_name("bone") if volume.modality == "CT" else _by_percentiles(volume, *_PERCENTILES)
     if spec not in CT_WINDOWS:
