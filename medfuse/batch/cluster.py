@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import DependencyError, MedfuseError, ParameterError, UnknownNameError, WriteError
+from ..progress import Progress, ignore
 from .place import Place
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ CLUSTERS = {
 
 _CONNECT_SECONDS = 30
 _GOODBYE_SECONDS = 5
+_WAIT_SECONDS = 2
 _RESOURCE = "GPU"
 
 
@@ -71,6 +74,7 @@ def connected(
     workers: int = 1,
     gpu: bool = False,
     threads: int | None = None,
+    progress: Progress = ignore,
 ) -> Iterator[Connection]:
     """Connect to Dask, see that all workers can do the work, and let go of them at the end.
 
@@ -89,6 +93,9 @@ def connected(
         takes one of it.
     threads:
         Of each study; None to share out the cores of each machine.
+    progress:
+        Called while a queueing system takes its time, which may be hours; raise
+        :class:`medfuse.Cancelled` in it to give up.
 
     Raises
     ------
@@ -105,7 +112,9 @@ def connected(
         raise ParameterError("give either --scheduler ADDRESS or --cluster NAME")
     with _client(scheduler, cluster, workers) as client:
         if cluster:
-            client.wait_for_workers(1)  # a queue may take hours; Ctrl-C ends the waiting
+            _wait_for_the_first(
+                client, f"waiting for {cluster} to start the first of {workers} workers", progress
+            )
         seen = _check_workers(client, Place(Path(output)), gpu)
         resources = {_RESOURCE: 1} if gpu else None
         executor = client.get_executor(pure=False, resources=resources)
@@ -143,10 +152,15 @@ def _client(scheduler: str | None, cluster: str | None, workers: int) -> Iterato
 def _queue(name: str) -> Any:
     if name not in CLUSTERS:
         raise UnknownNameError("cluster", name, CLUSTERS)
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         import dask_jobqueue
     except ImportError as error:
         raise DependencyError("--cluster needs dask-jobqueue: pip install 'medfuse[cluster]'") from error
+    finally:
+        # Importing it makes Ctrl-C end the process as if all were well; a batch has to say what is left.
+        if interrupt is not None and signal.getsignal(signal.SIGINT) is not interrupt:
+            signal.signal(signal.SIGINT, interrupt)
     try:
         return getattr(dask_jobqueue, CLUSTERS[name])()
     except (ValueError, TypeError, RuntimeError) as error:
@@ -154,6 +168,13 @@ def _queue(name: str) -> Any:
             f"cluster {name}: {error}; set cores, memory, queue and walltime under jobqueue: {name}: in "
             "~/.config/dask/jobqueue.yaml"
         ) from error
+
+
+def _wait_for_the_first(client: Client, message: str, progress: Progress) -> None:
+    while not client.scheduler_info(n_workers=-1)["workers"]:
+        progress(0.0, message)
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=_WAIT_SECONDS)
 
 
 def _check_workers(client: Client, place: Place, gpu: bool) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def run(
             if scheduler or cluster:
                 from ..batch.cluster import connected
 
-                with connected(output, scheduler, cluster, workers, gpu, threads) as dask:
+                with connected(output, scheduler, cluster, workers, gpu, threads, report) as dask:
                     result = start(dask.executor, limits=limits(threads=dask.threads))
             else:
                 share = threads or max(1, (os.cpu_count() or 1) // jobs)

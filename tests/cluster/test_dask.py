@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -172,11 +173,12 @@ class TestCommand:
 
     def test_slurm(self, volumes, tmp_path, monkeypatch, words):
         """``--cluster slurm`` submits job scripts; here ``sbatch`` runs them at once on this machine."""
-        pytest.importorskip("dask_jobqueue", reason="needs the extra 'cluster' (dask-jobqueue)")
+        if importlib.util.find_spec("dask_jobqueue") is None:
+            pytest.skip("needs the extra 'cluster' (dask-jobqueue)")
         commands = tmp_path / "bin"
         commands.mkdir()
         for name, text in (
-            ("sbatch", f'cp "$1" {tmp_path}/job; bash "$1" >{tmp_path}/job.log 2>&1 &\n'
+            ("sbatch", f'cp "$1" {tmp_path}/job; bash {tmp_path}/job >{tmp_path}/job.log 2>&1 &\n'
                        f'echo $! >{tmp_path}/job.pid; echo "Submitted batch job 1"'),
             ("scancel", f"kill $(cat {tmp_path}/job.pid); touch {tmp_path}/cancelled"),
         ):  # fmt: skip
@@ -195,11 +197,29 @@ class TestCommand:
             "    scheduler-options: {host: 127.0.0.1, dashboard_address: null}\n"
         )
         monkeypatch.setenv("DASK_CONFIG", str(settings))
-        done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--workers", "1"], capture_output=True, text=True, check=False, timeout=200
+        )
         assert done.returncode == 0, done.stderr
         assert "2 of 2 studies done" in done.stdout
         assert "#SBATCH -p brains" in (tmp_path / "job").read_text()
         assert (tmp_path / "cancelled").exists()
+
+
+def test_dask_jobqueue_leaves_ctrl_c_alone(tmp_path):
+    """It takes Ctrl-C for itself when it is imported, and would make a stopped batch look like one that is done."""
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("needs the extra 'cluster' (dask-jobqueue)")
+    code = (
+        "import signal; from medfuse.batch import cluster\n"
+        "try: cluster._queue('slurm')\n"
+        "except cluster.ParameterError: pass\n"
+        "import sys; print('dask_jobqueue' in sys.modules, signal.getsignal(signal.SIGINT).__name__)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert run.stdout.split() == ["True", "default_int_handler"]
 
 
 class TestRefusals:
