@@ -112,9 +112,8 @@ def connected(
         raise ParameterError("give either --scheduler ADDRESS or --cluster NAME")
     with _client(scheduler, cluster, workers) as client:
         if cluster:
-            _wait_for_the_first(
-                client, f"waiting for {cluster} to start the first of {workers} workers", progress
-            )
+            message = f"waiting for {cluster} to start the first of {workers} workers"
+            _wait_for_the_first(client, message, progress)
         seen = _check_workers(client, Place(Path(output)), gpu)
         resources = {_RESOURCE: 1} if gpu else None
         executor = client.get_executor(pure=False, resources=resources)
@@ -171,9 +170,11 @@ def _queue(name: str) -> Any:
 
 
 def _wait_for_the_first(client: Client, message: str, progress: Progress) -> None:
+    from distributed import TimeoutError as DaskTimeoutError  # not Python's own before 3.11
+
     while not client.scheduler_info(n_workers=-1)["workers"]:
         progress(0.0, message)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(DaskTimeoutError):
             client.wait_for_workers(1, timeout=_WAIT_SECONDS)
 
 

@@ -207,7 +207,7 @@ class TestCommand:
 
 
 def test_dask_jobqueue_leaves_ctrl_c_alone(tmp_path):
-    """It takes Ctrl-C for itself when it is imported, and would make a stopped batch look like one that is done."""
+    """It takes Ctrl-C for itself when imported: a stopped batch would look like one that is done."""
     if importlib.util.find_spec("dask_jobqueue") is None:
         pytest.skip("needs the extra 'cluster' (dask-jobqueue)")
     code = (
