@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import MedfuseError, ReadError
-from .files import max_voxels, one_line
+from .files import max_voxels, reading
 
 __all__ = ["is_zip", "unpacked"]
 
@@ -42,11 +42,9 @@ def unpacked(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="medfuse-") as name:
         folder = Path(name)
         try:
-            with zipfile.ZipFile(path) as archive:
+            with reading(path), zipfile.ZipFile(path) as archive:
                 _unpack(path, archive, folder)
             yield folder
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise ReadError(f"{path}: the zip cannot be unpacked: {one_line(error)}") from error
         except MedfuseError as error:
             raise type(error)(str(error).replace(name, str(path))) from error
 

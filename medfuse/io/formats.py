@@ -21,6 +21,7 @@ __all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_v
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
 """Suffixes of 2-D images, which are read as volumes of one slice."""
 
+_PART = 1 << 20
 _AIR_HU = -500  # CT has values as low as air's -1000; so may an MR phase image, hence the note
 
 
@@ -138,13 +139,19 @@ def _read(path: Path, options: ReadOptions) -> Volume:
 def _with_guessed_modality(volume: Volume) -> Volume:
     values = volume.measured()
     lowest = float(values.min())
-    if lowest <= _AIR_HU and np.array_equal(values, np.rint(values)):
+    if lowest <= _AIR_HU and _are_whole(values):
         said = f"{lowest:.0f}".replace("-", "−")
         note = f"assumed CT because values reach {said} HU; say --modality otherwise"
         return replace(volume, modality="CT", notes=(*volume.notes, note))
     return volume.with_notes(
         "the file does not say its modality; taken as OT: say --modality CT, MR, US, PT or NM"
     )
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    """Whether all are whole numbers; looked at in parts, for a copy of all would double the memory."""
+    parts = (values[start : start + _PART] for start in range(0, len(values), _PART))
+    return all(np.array_equal(part, np.rint(part)) for part in parts)
 
 
 def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -> None:
