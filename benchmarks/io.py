@@ -4,8 +4,8 @@
 
 Each reading runs in a process of its own, the ways in turn; the best time of all repeats counts.
 Memory is the highest resident size of the process less that before reading (Linux). The plain
-pydicom loop takes every file as it comes: ``dcmread``, ``pixel_array``, slope and intercept, sorted
-by position, no checks.
+pydicom loop reads the position of each file, sorts, and fills a float32 array in turn by ``dcmread``,
+``pixel_array``, slope and intercept, without any check.
 """
 
 # ruff: noqa: PLC0415 - each process imports only what it measures
@@ -35,13 +35,18 @@ def by_medfuse(path: Path) -> np.ndarray:
 def by_pydicom(path: Path) -> np.ndarray:
     import pydicom
 
-    slices = []
-    for file in path.iterdir():
+    def place(file: Path) -> float:
+        return float(pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2])
+
+    files = sorted(path.iterdir(), key=place)
+    array = None
+    for index, file in enumerate(files):
         dataset = pydicom.dcmread(file)
         values = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
-        slices.append((float(dataset.ImagePositionPatient[2]), values.astype(np.float32)))
-    slices.sort(key=lambda pair: pair[0])
-    return np.stack([values for _, values in slices])
+        if array is None:
+            array = np.empty((len(files), *values.shape), np.float32)
+        array[index] = values
+    return array
 
 
 def by_simpleitk(path: Path) -> np.ndarray:

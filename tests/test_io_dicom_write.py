@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,25 @@ class TestGeometry:
         indices = back.geometry.index(corners)
         np.testing.assert_allclose(indices, np.rint(indices), atol=1e-4)
         np.testing.assert_allclose(back.geometry.world(np.rint(indices)), corners, atol=1e-4)
+
+    def test_dcm2niix_makes_the_same_volume(self, tmp_path: Path, name: str) -> None:
+        program = shutil.which("dcm2niix") or shutil.which("dcm2niix", path=Path(sys.executable).parent)
+        if program is None:
+            pytest.skip("needs dcm2niix (of the package's extra 'test')")
+        volume = fused_from(source(tmp_path / "ct", ORIENTED[name]))
+        dicom.write_series(volume, tmp_path / "out", sources=[], description="", derivation="")
+        (tmp_path / "nifti").mkdir()
+        command = [program, "-o", tmp_path / "nifti", "-f", "v", "-z", "n", tmp_path / "out"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        back = read_volume(tmp_path / "nifti" / "v.nii", modality="MR")
+
+        index = np.argwhere(np.ones(volume.geometry.shape))[:, ::-1]
+        there = back.geometry.index(volume.geometry.world(index))
+        nearest = np.rint(there).astype(int)
+        away = np.linalg.norm((there - nearest) * back.geometry.spacing, axis=1)
+        assert away.max() < 1e-3, said.stdout
+        values = back.array[tuple(nearest[:, ::-1].T)] / 65535
+        np.testing.assert_allclose(values, volume.array.ravel(), atol=0.5 / 65535 + 1e-7)
 
     def test_we_read_the_same_values_at_the_same_places(self, tmp_path: Path, name: str) -> None:
         volume = fused_from(source(tmp_path / "ct", ORIENTED[name]))
