@@ -31,6 +31,7 @@ _TWO_D = 1  # of RegionSpatialFormat
 _SATURATED = 64  # of 255: red, green and blue differ by more only where a colour is meant
 _DOPPLER_PART = 0.01
 _LISTED = 20
+_MOST_FRAMES = 100_000  # an hour of them
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in medfuse.colour
 
 _KEYWORDS = (
@@ -166,10 +167,9 @@ def _regions(header: Header) -> list[tuple[Box, tuple[float, float] | None]]:
     """Box and spacing of the regions that show tissue in centimetres; else the whole picture."""
     columns, rows = header.get("Columns", 0), header.get("Rows", 0)
     check_voxels(header.path, (columns, rows, 1))
-    if header.get("NumberOfFrames", 1) < 1 or header.bytes < header.get("NumberOfFrames", 1):
-        raise ReadError(
-            f"{header.path}: declares {header.get('NumberOfFrames')} frames: the header is damaged"
-        )
+    frames = header.get("NumberOfFrames", 1)
+    if not 1 <= frames <= min(_MOST_FRAMES, header.bytes):
+        raise ReadError(f"{header.path}: declares {frames} frames: the header is damaged")
     boxes: list[tuple[Box, tuple[float, float] | None]] = []
     for region in header.get("SequenceOfUltrasoundRegions", ()):
         spacing = _spacing(region)
