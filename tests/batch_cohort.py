@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -58,6 +59,21 @@ def planned(volumes, i, **overrides):
 
 def with_moving(one, name):
     return replace(one, study=replace(one.study, moving=(one.study.fixed.with_name(name),)))
+
+
+@contextmanager
+def command_running(words):
+    """A command as a terminal starts it: Ctrl-C reaches it even where the tests themselves ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored stays ignored in it
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def kill_when_it_works(folder):

@@ -21,6 +21,7 @@ from batch_cohort import (
     RECIPE,
     check_faulty_cohort,
     check_no_identity,
+    command_running,
     faulty_cohort,
     faulty_methods,
     gone,
@@ -333,15 +334,12 @@ class TestCommand:
             str(tmp_path / "out"), "--recipe", str(tmp_path / "recipe.toml"), "--progress", "json",
         ]  # fmt: skip
 
-    def start(self, words):
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
     def test_stopping(self, words, tmp_path, how):
-        process = self.start(words)
-        worker = written_to(tmp_path / "pid")
-        process.send_signal(how)
-        _, errors = process.communicate(timeout=60)
+        with command_running(words) as process:
+            worker = written_to(tmp_path / "pid")
+            process.send_signal(how)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
         assert "start again to run the rest" in errors
         assert gone(worker)
@@ -357,13 +355,13 @@ class TestCommand:
         assert fractions[-1] == 0.5
 
     def test_killed_and_started_again(self, words, tmp_path):
-        process = self.start(words)
-        worker = written_to(tmp_path / "pid")
-        second = subprocess.run(words, capture_output=True, text=True, check=False)
+        with command_running(words) as process:
+            worker = written_to(tmp_path / "pid")
+            second = subprocess.run(words, capture_output=True, text=True, check=False)
+            process.kill()
+            process.communicate()
         assert second.returncode == 2
         assert f"another batch is at work in this folder (process {process.pid} on" in second.stderr
-        process.kill()
-        process.communicate()
         assert gone(worker), "a worker outlives the batch"
         (tmp_path / "table.csv").write_text((tmp_path / "table.csv").read_text().replace("stuck", "maximum"))
         third = subprocess.run(words, capture_output=True, text=True, check=False)

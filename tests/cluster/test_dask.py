@@ -18,6 +18,7 @@ from batch_cohort import (
     RECIPE,
     check_faulty_cohort,
     check_no_identity,
+    command_running,
     faulty_cohort,
     faulty_methods,
     gone,
@@ -144,10 +145,10 @@ class TestCommand:
             "--scheduler",
             dask.address,
         ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        worker = written_to(tmp_path / "pid")
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        with command_running(command) as process:
+            worker = written_to(tmp_path / "pid")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
         assert gone(worker)
         assert (tmp_path / "out" / "s00" / "report.html").exists()
@@ -163,11 +164,11 @@ class TestCommand:
         assert "no Dask worker has the resource GPU" in refused.stderr
         gpu = dask.worker("--resources", "GPU=1")
         dask.wait_for(2)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        worker = written_to(tmp_path / "pid")
-        assert parent_of(worker) == gpu.pid != plain.pid
-        os.kill(worker, signal.SIGKILL)
-        output, errors = process.communicate(timeout=120)
+        with command_running(command) as process:
+            worker = written_to(tmp_path / "pid")
+            assert parent_of(worker) == gpu.pid != plain.pid
+            os.kill(worker, signal.SIGKILL)
+            output, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         assert "1 of 1 studies done" in output
 
@@ -211,7 +212,8 @@ def test_dask_jobqueue_leaves_ctrl_c_alone(tmp_path):
     if importlib.util.find_spec("dask_jobqueue") is None:
         pytest.skip("needs the extra 'cluster' (dask-jobqueue)")
     code = (
-        "import signal; from medfuse.batch import cluster\n"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from medfuse.batch import cluster\n"
         "try: cluster._queue('slurm')\n"
         "except cluster.ParameterError: pass\n"
         "import sys; print('dask_jobqueue' in sys.modules, signal.getsignal(signal.SIGINT).__name__)"
