@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import ReadError
 from ..files import one_line, reading
@@ -67,6 +67,9 @@ _SINGLE: dict[str, type | tuple[type, ...]] = {
 }
 """Attributes that must hold one value of a type; a damaged file may hold several, or text."""
 
+_KIND_OF_VR: dict[str, type] = {"CS": str, "DA": str, "DS": float, "IS": int, "TM": str, "UI": str}
+"""Kinds of text (ASCII by definition) that need no more than to be split and converted."""
+
 _HEADER_INFLATED_BYTES = 16 << 20  # a slice's header is some kB; what is longer is no header
 
 
@@ -124,8 +127,40 @@ def check_single(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _plain_values(dataset: pydicom.Dataset) -> dict[str, Any]:
-    values = {element.keyword: _plain(element.value) for element in dataset}
-    return {keyword: value for keyword, value in values.items() if value not in (None, "", ())}
+    from pydicom.datadict import keyword_for_tag
+
+    values = {}
+    for tag in dataset.keys():  # noqa: SIM118 - iterating over the dataset itself would convert every element
+        value = _plain_from_bytes(dataset.get_item(tag))
+        if value is None:
+            value = _plain(dataset[tag].value)
+        if value not in (None, "", ()):
+            values[keyword_for_tag(tag)] = value
+    return values
+
+
+def _plain_from_bytes(element: Any) -> Any:
+    """The value of an element of a simple kind straight from its bytes, or None where it is not so simple.
+
+    The same as by pydicom's conversion, which takes most of the time that reading a header takes.
+    """
+    content = getattr(element, "value", None)
+    if not isinstance(content, bytes) or not content.isascii():
+        return None
+    if element.VR == "US":
+        order: Literal["little", "big"] = "little" if element.is_little_endian else "big"
+        return int.from_bytes(content, order) if len(content) == 2 else None
+    kind = _KIND_OF_VR.get(element.VR)
+    if kind is None:
+        return None
+    parts = [part.strip(" ") for part in content.decode("ascii").rstrip("\0 ").split("\\")]
+    if not all(part.isprintable() and part for part in parts):
+        return None
+    try:
+        found = tuple(kind(part) for part in parts)
+    except ValueError:
+        return None
+    return found if len(found) > 1 else found[0]
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["load", "looks_like_dicom"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_META_BYTES = 4096
+_TRANSFER_SYNTAX = b"\2\0\x10\0"
+_LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
 _PIXEL_DATA = 0x7FE00010
 _OLD_STYLE_STARTS = {b"\x08\0\0\0", b"\x08\0\5\0", b"\x08\0\x08\0", b"\x08\0\x16\0", b"\2\0\0\0"}
 
@@ -50,15 +54,43 @@ def load(
     """
     import pydicom
 
-    tags = [pydicom.datadict.tag_for_keyword(keyword) for keyword in keywords]
+    tags = _tags(tuple(keywords))
     with path.open("rb") as stream:
         # pydicom would inflate a deflated file whole, whatever its size: look at the syntax first.
-        meta = _file_meta(stream)
-        if meta.get("TransferSyntaxUID") == _DEFLATED:
-            return _load_deflated(path, stream.read(), meta, tags, inflated_limit, pixels)
+        if _plain_syntax(stream.read(_META_BYTES)) in (None, _DEFLATED):
+            stream.seek(0)
+            meta = _file_meta(stream)
+            if meta.get("TransferSyntaxUID") == _DEFLATED:
+                return _load_deflated(path, stream.read(), meta, tags, inflated_limit, pixels)
         stream.seek(0)
         dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True, specific_tags=tags)
         return dataset, "PixelData" in dataset if pixels else stream.read(1) != b""
+
+
+@cache
+def _tags(keywords: tuple[str, ...]) -> list[int]:
+    from pydicom.datadict import tag_for_keyword
+
+    return [tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None]
+
+
+def _plain_syntax(start: bytes) -> str | None:
+    """The transfer syntax from the first bytes of a file, or None where group 2 is not as it should be.
+
+    A walk over a few bytes; to have pydicom read group 2 beforehand would take half as long as the header.
+    """
+    at, syntax = 132, None
+    if start[128:132] != b"DICM":
+        return None
+    while start[at : at + 2] == b"\2\0":
+        long_form = start[at + 4 : at + 6] in _LONG_VRS
+        size = 4 if long_form else 2
+        value_at = at + (12 if long_form else 8)
+        length = int.from_bytes(start[value_at - size : value_at], "little")
+        if start[at : at + 4] == _TRANSFER_SYNTAX:
+            syntax = start[value_at : value_at + length].rstrip(b"\0 ").decode("latin-1")
+        at = value_at + length
+    return syntax if at + 2 <= len(start) else None
 
 
 def _file_meta(stream: BinaryIO) -> pydicom.Dataset:
