@@ -6,9 +6,11 @@ read first, a series is exact, exact with a note, or refused with the fault's na
 are pixels touched.
 
 ``parse`` opens one file, ``headers`` has its attributes as plain values, ``kinds`` says what it is,
-``discovery`` groups files into series, ``planes`` takes each slice's plane, ``stack`` makes a grid
-of the planes, ``pixels`` decodes one slice, ``reader`` puts them together.  ``write`` makes a
-derived series, ``write_registration`` a Spatial Registration object; ``identity`` is what they copy.
+``frames`` takes a multi-frame object apart, ``directory`` reads a DICOMDIR, ``discovery`` groups files
+into series, ``planes`` takes each slice's plane, ``volumes`` splits a series of several volumes,
+``stack`` makes a grid of the planes, ``pixels`` decodes slices, ``suv`` scales PET, ``ultrasound``
+reads pictures, ``reader`` puts them together.  ``write`` makes a derived series,
+``write_registration`` a Spatial Registration object; ``identity`` is what they copy.
 """
 
 from __future__ import annotations
