@@ -15,8 +15,6 @@ from .planes import PLANES, central_voxel, plane
 
 __all__ = ["render"]
 
-_COMPLETELY_UNCERTAIN = 0.1  # standard deviation in grey values of [0, 1] that is drawn brightest
-
 
 def render(result: StudyResult, facts: dict[str, Any]) -> str:
     """The report of one study as a self-contained HTML page.
@@ -91,8 +89,8 @@ def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, s
     geometry = result.volumes[0].geometry
     pictures = []
     for name, array in result.fused.maps.items():
-        top = _COMPLETELY_UNCERTAIN if name == "uncertainty" else 1.0
-        caption = f"{name} (0 to {top:g})"
+        top = 1.0 if name.startswith("weight_") else max(float(np.percentile(array, 99.5)), 1e-6)
+        caption = f"{name} (0 to {top:.2g} of the grey scale)"
         if name.startswith("weight_"):
             caption = f"share of {result.labels[int(name.removeprefix('weight_'))]} (0 to 1)"
         pictures.append((caption, panel(plane(array, geometry, "axial", voxel), "viridis", top)))
