@@ -330,6 +330,18 @@ class TestCommandLine:
         assert medfuse_command(*base, "--method", "average").returncode == 0
         assert Recipe.read(out / "recipe.toml").parameters == {}
 
+    def test_batch_with_a_profile(self, files, tmp_path):
+        ct = files / "ct.nii.gz"
+        (tmp_path / "cohort.csv").write_text(f"study,fixed,moving\none,{ct},{ct}\n")
+        Recipe(method="average", registration="none").write(tmp_path / "r.toml")
+        words = ("batch", "cohort.csv", "-o", "out", "--recipe", "r.toml", "--progress", "none")
+        run = medfuse_command(*words, "--profile", "zhang2020", cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        head = (tmp_path / "out" / "results.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert {"viff", "mef_ssim"} <= set(head)
+        assert "pe" not in head
+        assert medfuse_command(*words, "--profile", "mine", cwd=tmp_path).returncode == 2
+
     def test_cancel_file(self, study, tmp_path):
         (tmp_path / "stop").touch()
         run = medfuse_command(

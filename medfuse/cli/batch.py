@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,6 +92,9 @@ def run(
     recipe: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recipe (TOML), as a result's recipe.toml.")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Metrics to compute, instead of the recipe's profile.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Studies at a time on this machine.")] = 1,
     threads: Annotated[
         int | None,
@@ -135,6 +139,8 @@ def run(
     from ..batch import Limits, run_batch
 
     own = Recipe.read(recipe) if recipe else Recipe()
+    if profile:
+        own = replace(own, profile=profile)
     seconds, size = _amount(time_limit, "time", _TIMES), _amount(memory_limit, "size", _SIZES)
     # A folder may take minutes to look through; for a program, the fraction is that of the studies alone.
     searching = progress if progress is ProgressStyle.bar and source.is_dir() else ProgressStyle.none
