@@ -163,11 +163,19 @@ class TestFolder:
             assert study.moving[0].name not in text
         import dataclasses
 
-        keeping = dataclasses.replace(
-            result, recipe=dataclasses.replace(result.recipe, keep_identifiers=True)
-        )
+        identity = {"PatientName": "Doe^<b>Jane</b>", "Modality": "CT"}
+        named = dataclasses.replace(result.volumes[0], metadata=identity)
+        anonymous = dataclasses.replace(result, volumes=(named, *result.volumes[1:]))
+        write_result(anonymous, tmp_path / "anonymous")
+        names = ("provenance.json", "report.html", "recipe.toml", "metrics.csv")
+        assert not any("Jane" in (tmp_path / "anonymous" / name).read_text() for name in names)
+        recipe = dataclasses.replace(result.recipe, keep_identifiers=True)
+        keeping = dataclasses.replace(anonymous, recipe=recipe)
         write_result(keeping, tmp_path / "kept")
-        assert str(study.fixed) in (tmp_path / "kept" / "provenance.json").read_text()
+        facts = json.loads((tmp_path / "kept" / "provenance.json").read_text())
+        assert facts["inputs"][0]["path"] == str(study.fixed)
+        assert facts["inputs"][0]["identity"] == {"PatientName": "Doe^<b>Jane</b>"}
+        assert "PatientName: Doe^&lt;b&gt;Jane&lt;/b&gt;" in (tmp_path / "kept" / "report.html").read_text()
 
     def test_recipe_repeats_the_run(self, folder, result):
         assert Recipe.read(folder / "recipe.toml") == result.recipe

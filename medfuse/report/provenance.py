@@ -18,17 +18,21 @@ from ..io import ReadOptions
 from ..metrics import Scores
 from ..pipeline import StudyResult
 from ..registration import Registration
+from ..volume import Volume
 
 __all__ = ["provenance", "write_json"]
 
+_IDENTITY = (
+    "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription", "SeriesDescription",
+)  # fmt: skip
 _PACKAGES = ("numpy", "scipy", "SimpleITK", "nibabel", "pydicom", "torch")
 
 
 def provenance(result: StudyResult) -> dict[str, Any]:
     """Everything about a study but its pixels, as plain values for JSON.
 
-    Paths, which often hold a patient's name, are in it only if the recipe keeps identifiers; the
-    sha256 of each input tells which file it was.
+    Paths, which often hold a patient's name, and the identity in DICOM headers are in it only if the
+    recipe keeps identifiers; the sha256 of each input tells which file it was.
     """
     return {
         "medfuse": __version__,
@@ -56,7 +60,7 @@ def _inputs(result: StudyResult) -> list[dict[str, Any]]:
             "modality": volume.modality,
             "window": window.describe(),
             "reading": {name: value for name, value in options.given().items() if name != "series"},
-            **({"path": str(path), "series": options.series} if result.recipe.keep_identifiers else {}),
+            **(_identifiers(path, options, volume) if result.recipe.keep_identifiers else {}),
         }
         for label, digest, volume, window, path, options in zip(
             result.labels,
@@ -68,6 +72,11 @@ def _inputs(result: StudyResult) -> list[dict[str, Any]]:
             strict=True,
         )
     ]
+
+
+def _identifiers(path: Path, options: ReadOptions, volume: Volume) -> dict[str, Any]:
+    known = {name: str(volume.metadata[name]) for name in _IDENTITY if name in volume.metadata}
+    return {"path": str(path), "series": options.series, "identity": known}
 
 
 def _scores(scores: Scores) -> dict[str, Any]:
