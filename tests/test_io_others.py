@@ -1,4 +1,4 @@
-"""Pictures, transforms, fingerprints and descriptions."""
+"""Pictures, fingerprints and descriptions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dicom_factory import write_series
 from oriented import ORIENTED
 from PIL import Image
 
-from medfuse.errors import ReadError, WriteError
-from medfuse.io import describe, read_image, read_transform, sha256_of, write_transform, write_volume
+from medfuse.errors import ReadError
+from medfuse.io import describe, read_image, sha256_of, write_volume
 from medfuse.volume import Volume
 
 GRID = ORIENTED["oblique"]
@@ -138,62 +138,6 @@ class TestImages:
         monkeypatch.setenv("MEDFUSE_MAX_VOXELS", "34")
         with pytest.raises(ReadError, match="7×5 voxels, more than the limit of 34"):
             read_image(tmp_path / "a.png")
-
-
-class TestTransforms:
-    POINTS = np.random.default_rng(0).uniform(-100, 100, (5, 3))
-
-    def rigid(self):
-        import SimpleITK
-
-        return SimpleITK.Euler3DTransform((1.0, 2.0, 3.0), 0.1, 0.2, 0.3, (10.0, 20.0, 30.0))
-
-    @pytest.mark.parametrize("suffix", [".tfm", ".txt", ".h5"])
-    def test_written_and_read_again(self, tmp_path: Path, suffix: str) -> None:
-        transform = self.rigid()
-        write_transform(transform, tmp_path / f"t{suffix}")
-        back = read_transform(tmp_path / f"t{suffix}")
-
-        for point in self.POINTS.tolist():
-            np.testing.assert_allclose(back.TransformPoint(point), transform.TransformPoint(point), atol=1e-9)
-
-    def test_an_existing_file_is_kept_unless_overwrite(self, tmp_path: Path) -> None:
-        path = tmp_path / "t.tfm"
-        write_transform(self.rigid(), path)
-        before = path.read_bytes()
-        with pytest.raises(WriteError, match="exists already"):
-            write_transform(self.rigid(), path)
-        write_transform(self.rigid().GetInverse(), path, overwrite=True)
-
-        assert path.read_bytes() != before
-        assert [file.name for file in tmp_path.iterdir()] == ["t.tfm"]
-
-    @pytest.mark.parametrize("name", ["t.mat", "t.npy", "t"])
-    def test_other_suffixes_are_refused(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(WriteError, match=r"written as \.tfm, \.txt, \.h5"):
-            write_transform(self.rigid(), tmp_path / name)
-
-    def test_a_text_matrix_is_refused_with_the_remedy(self, tmp_path: Path) -> None:
-        np.savetxt(tmp_path / "t.txt", np.eye(4))
-        with pytest.raises(ReadError, match=r"not an ITK transform file.*Slicer"):
-            read_transform(tmp_path / "t.txt")
-
-    def test_a_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ReadError, match="does not exist"):
-            read_transform(tmp_path / "t.tfm")
-
-    def test_a_damaged_file(self, tmp_path: Path) -> None:
-        (tmp_path / "t.tfm").write_text("#Insight Transform File V1.0\nTransform: Nothing_double_3_3\n")
-        with pytest.raises(ReadError, match="cannot be read as a transform") as caught:
-            read_transform(tmp_path / "t.tfm")
-        assert "\n" not in str(caught.value)
-
-    def test_a_transform_of_the_plane(self, tmp_path: Path) -> None:
-        import SimpleITK
-
-        SimpleITK.WriteTransform(SimpleITK.Euler2DTransform(), str(tmp_path / "t.tfm"))
-        with pytest.raises(ReadError, match="2-D transform"):
-            read_transform(tmp_path / "t.tfm")
 
 
 class TestFingerprints:

@@ -11,12 +11,13 @@ from .formats import read_volume, write_volume
 from .hashes import sha256_of
 from .images import read_image
 from .options import ReadOptions
-from .transforms import read_transform, write_transform
+from .transforms import open_transform, read_transform, write_transform
 
 __all__ = [
     "Description",
     "ReadOptions",
     "describe",
+    "open_transform",
     "read_image",
     "read_transform",
     "read_volume",
