@@ -15,7 +15,7 @@ PACKAGE = Path(medfuse.__file__).parent
 
 LEVELS = (
     {"errors", "volume", "progress", "registry"},
-    {"colour", "io", "intensity", "registration", "resampling", "weights", "phantom"},
+    {"colour", "io", "intensity", "landmarks", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics"},
     {"recipe", "pipeline"},
     {"report", "batch"},
