@@ -1,0 +1,76 @@
+"""Anti-aliasing: what a coarser grid cannot show is smoothed away before it is sampled.
+
+The Gaussian that turns the resolution of one grid into that of another has the difference of their
+variances, σ² = (new² − old²)/4 along each axis of the volume.  (With the widths at half maximum matched
+to the voxels, Cardoso et al. 2015, 10.1007/978-3-319-24571-3_81, have 0.18 for ¼; ours leaves 0.29 of what
+oscillates at the new grid's limit.)  Where the new grid lies obliquely, ``new²`` is the diagonal of its
+steps' covariance along the volume's axes: exact for cubic voxels at any angle and for any voxels at
+right angles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..volume import Geometry
+from .interpolation import linear_part
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = ["smooth", "variances"]
+
+_NEGLIGIBLE = 0.01  # voxel²: the neighbours would get half a percent each
+
+
+def variances(
+    geometry: Geometry, onto: Geometry, transform: SimpleITK.Transform | None
+) -> tuple[float, float, float]:
+    """The variance of the smoothing along x, y, z of ``geometry`` in voxels²; 0 where ``onto`` is as fine.
+
+    Of a transform that bends space, its derivative at the centre of ``onto`` counts.
+    """
+    steps = linear_part(transform, onto) @ (np.asarray(onto.direction) * onto.spacing)
+    along = np.square(np.asarray(geometry.direction).T @ steps).sum(axis=1)
+    wanted = (along / np.square(geometry.spacing) - 1) / 4
+    x, y, z = np.where(wanted > _NEGLIGIBLE, wanted, 0.0).tolist()
+    return x, y, z
+
+
+def smooth(
+    array: npt.NDArray[np.float32],
+    valid: npt.NDArray[np.bool_] | None,
+    spread: tuple[float, float, float],
+) -> npt.NDArray[np.float32]:
+    """``array`` (z, y, x) with Gaussians of the variances ``spread`` (voxels², along x, y, z).
+
+    Normalised convolution (Knutsson & Westin 1993, 10.1109/CVPR.1993.341081): padding and what lies
+    outside take no part, and the weights of the rest add up to 1.
+    """
+    if not any(spread):
+        return array
+    weight = np.ones(array.shape, np.float32) if valid is None else valid.astype(np.float32)
+    blurred, share = _convolved(array * weight, spread), _convolved(weight, spread)
+    np.divide(blurred, share, out=blurred, where=weight > 0)
+    return np.where(weight > 0, blurred, array)
+
+
+def _convolved(array: npt.NDArray[np.float32], spread: tuple[float, float, float]) -> npt.NDArray[np.float32]:
+    from scipy.ndimage import correlate1d
+
+    for axis, variance in zip((2, 1, 0), spread, strict=True):
+        if variance and array.shape[axis] > 1:
+            array = correlate1d(array, _kernel(variance), axis, mode="constant")
+    return array
+
+
+def _kernel(variance: float) -> npt.NDArray[np.float64]:
+    """Lindeberg's discrete Gaussian (1990, 10.1109/34.49051): its variance is exact even below a voxel."""
+    from scipy.special import ive
+
+    reach = int(np.ceil(4 * np.sqrt(variance))) + 1
+    kernel = ive(np.abs(np.arange(-reach, reach + 1)), variance)
+    return np.asarray(kernel / kernel.sum())
