@@ -1,0 +1,51 @@
+"""What the tests of the Slicer module share: a scene of real MRML, and no silent skipping.
+
+They run where slicer-core and PySide6 have wheels; elsewhere they skip, naming what is missing.  With
+``MEDFUSE_REQUIRE_SLICER=1``, as in CI, what is missing is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPTIONAL = {"slicer": "slicer-core", "vtk": "vtk", "PySide6": "PySide6-Essentials"}
+
+
+class SlicerModule(pytest.Module):
+    """A file of tests that skips as a whole where an optional package is not installed."""
+
+    def collect(self) -> list[Any]:
+        try:
+            return list(super().collect())
+        except self.CollectError as error:
+            name = missing_package(error.__cause__)
+            if name is None or os.environ.get("MEDFUSE_REQUIRE_SLICER") == "1":
+                raise
+            pytest.skip(f"needs {name}: pip install 'medfuse[slicer-test]'", allow_module_level=True)
+
+
+def missing_package(error: BaseException | None) -> str | None:
+    """What to install, if the error says that an optional package is not there."""
+    root = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return OPTIONAL.get(root)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    return SlicerModule.from_parent(parent, path=module_path)
+
+
+@pytest.fixture
+def scene() -> Iterator[Any]:
+    """An empty scene of real MRML, which is ``slicer.mrmlScene`` as in the application."""
+    import slicer
+
+    scene = slicer.vtkMRMLScene()
+    slicer.mrmlScene = scene
+    yield scene
+    scene.Clear(True)
+    del slicer.mrmlScene
