@@ -15,7 +15,7 @@ import numpy as np
 from .. import __version__
 from ..fusion import values_of
 from ..io import ReadOptions
-from ..metrics import Scores
+from ..metrics import METRICS, Metric, Scores
 from ..pipeline import StudyResult
 from ..registration import Registration
 from ..volume import Volume
@@ -44,6 +44,7 @@ def provenance(result: StudyResult) -> dict[str, Any]:
         "registrations": [_registration(one) for one in result.registrations],
         "result": _plain(result.fused.info),
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
+        "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.recipe.method].per_slice},
         "warnings": list(result.notes),
         "seconds": dict(result.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
@@ -82,6 +83,12 @@ def _identifiers(path: Path, options: ReadOptions, volume: Volume) -> dict[str, 
 def _scores(scores: Scores) -> dict[str, Any]:
     consistency = scores.consistency.value if scores.consistency else float("nan")
     return _plain({**scores.whole, "consistency": consistency})
+
+
+def _metric(one: Metric) -> dict[str, Any]:
+    """What a reader needs to judge a score; ``None`` for a range without an end."""
+    better = {True: "higher", False: "lower", None: None}[one.higher_is_better]
+    return {"name": one.name, "better": better, "range": _plain(one.range), "unit": one.unit}
 
 
 def _registration(one: Registration) -> dict[str, Any]:
