@@ -1,0 +1,473 @@
+"""The module MedFuse of 3D Slicer: its panel, its parameters and its self test.
+
+The work is done by the command line of medfuse in a child process; what goes there and what comes back
+is in ``MedFuseLib``, which knows neither Qt nor the application.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import qt
+import slicer
+import vtk
+from MedFuseLib import dependencies, forms, logic, methods, samples
+from MedFuseLib.jobs import Job, Outcome
+from MedFuseLib.results import Results
+from MedFuseLib.runs import Run
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLTransformNode
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import NodeModify, VTKObservationMixin
+
+HOMEPAGE = "https://github.com/medfuse/medfuse/tree/main/slicer_extension#readme"
+PROFILES = ("default", "ma2021", "li2018", "zhang2020", "lahoud2019", "cddfuse", "all")
+DEVICES = ("auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps")
+REGISTRATIONS = {
+    "rigid": "Turn and shift the moving volumes.",
+    "none": "The volumes are aligned already, or by the transform to start from.",
+}
+
+
+class MedFuse(ScriptedLoadableModule):
+    """The module as Slicer lists it."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "MedFuse"
+        parent.categories = ["Registration"]
+        parent.dependencies = []
+        parent.contributors = ["The medfuse contributors"]
+        parent.helpText = (
+            "Registers volumes of one patient (CT, MR, ultrasound), fuses them and scores the result. "
+            f"See <a href='{HOMEPAGE}'>how to use it</a>. "
+            "For research use; not a medical device."
+        )
+        parent.acknowledgementText = "The README names the papers behind each method; please cite them."
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer pairs of generated scans in the module Sample Data."""
+    icons = Path(__file__).parent / "Resources" / "Icons"
+    samples.register(lambda pair: MedFuseLogic().loadSample(pair), icons)
+
+
+@parameterNodeWrapper
+class MedFuseParameterNode:
+    """What the panel asks for; it is saved with the scene.  ``medfuse fuse --help`` explains most of it."""
+
+    fixedVolume: vtkMRMLScalarVolumeNode
+    movingVolumes: list[vtkMRMLScalarVolumeNode]
+    modalities: str
+    windows: str
+    hardenTransforms: bool = False
+    registration: str = "rigid"
+    initialTransform: vtkMRMLTransformNode
+    acceptRegistration: bool = False
+    method: str = "dip"
+    preset: str = "auto"
+    methodParameters: dict[str, str]
+    device: Annotated[str, Choice(DEVICES)] = "auto"
+    seed: Annotated[int, WithinRange(1, 2**31 - 1)] = 1
+    downloadWeights: bool = False
+    outputName: str
+    foregroundOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    replaceResults: bool = True
+    showResults: bool = True
+    profile: Annotated[str, Choice(PROFILES)] = "default"
+
+
+class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: shows the parameter node, and starts, watches and cancels runs."""
+
+    def __init__(self, parent=None):
+        self.logic = None
+        self._parameters = None
+        self._guiTag = None
+        self._isShowing = False
+        self._methods: dict[str, methods.Method] = {}
+        self._kinds = REGISTRATIONS
+        self._noMethods = "medfuse is being asked for its methods."
+        self._isAsked = False
+        self._formShows = None
+        self._run: Run | None = None
+        self._isCancelling = False
+        self._fixed = None
+        self._shownOpacity = None
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)  # may call setup()
+
+    # Slicer's own calls
+
+    def setup(self):
+        """Build the panel, once."""
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/MedFuse.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        self.logic = MedFuseLogic()
+        self._bindings = {
+            name: binding(widget, partial(self._take, name))
+            for name, binding, widget in (
+                ("movingVolumes", forms.NodeChecks, self.ui.movingSelector),
+                ("registration", forms.ChoiceBox, self.ui.registrationSelector),
+                ("method", forms.ChoiceBox, self.ui.methodSelector),
+                ("preset", forms.ChoiceBox, self.ui.presetSelector),
+                ("methodParameters", forms.ParameterForm, self.ui.methodForm),
+            )
+        }
+        self._bindings["registration"].offer(self._kinds)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.ui.installFrame.visible = False
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
+        self.ui.scoresButton.connect("clicked(bool)", self.onScores)
+        self.ui.installButton.connect("clicked(bool)", self.onInstall)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The application ends, or the module is loaded again."""
+        if self._run:
+            self._run.end()
+        self.logic.endQuestions()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        """The user comes to the module."""
+        self.initializeParameterNode()
+        self._ask()
+
+    def exit(self):
+        """The user goes to another module; a run goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller=None, _event=None):
+        """The nodes are about to go; a run is cancelled by itself."""
+        self.setParameterNode(None)
+        self._forgetResults()
+
+    def onSceneEndClose(self, _caller=None, _event=None):
+        """A new parameter node, if the panel is seen."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    # The parameter node
+
+    def initializeParameterNode(self):
+        """Show the parameter node of the scene, which is made if there is none."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameters):
+        """Show ``parameters`` from now on, or nothing if None."""
+        if self._parameters:
+            self._parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
+        self._parameters = parameters
+        if self._parameters:
+            self._guiTag = self._parameters.connectGui(self.ui)
+            self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
+        self._onModified()
+
+    def _onModified(self, _caller=None, _event=None):
+        if self._parameters and not self._isShowing:
+            self._isShowing = True
+            try:
+                self._showForm()
+                for name, binding in self._bindings.items():
+                    binding.write(getattr(self._parameters, name))
+                self._showOpacity()
+            finally:
+                self._isShowing = False
+        self._showButtons()
+
+    def _take(self, name):
+        """The user changed a widget that Slicer's connectors do not know."""
+        if not self._parameters or self._isShowing:
+            return
+        with NodeModify(self._parameters):
+            setattr(self._parameters, name, self._bindings[name].read())
+            if name == "method":  # what was asked of another method says nothing about this one
+                self._parameters.preset = "auto"
+                self._parameters.methodParameters = {}
+
+    def _showForm(self):
+        method = self._methods.get(self._parameters.method)
+        shows = (method, self._parameters.preset)
+        if shows != self._formShows:
+            self._formShows = shows
+            presets = dict.fromkeys(method.presets if method else (), "A preset of this method.")
+            self._bindings["preset"].offer({"auto": "The preset that suits the device.", **presets})
+            self._bindings["methodParameters"].build(method, self._parameters.preset)
+            self.ui.methodSummary.text = method.summary if method else ""
+
+    # What medfuse offers
+
+    def _ask(self):
+        """Ask medfuse, once, for its methods and its kinds of registration; offer to install what is missing."""
+        missing = dependencies.missing()
+        self.ui.installFrame.visible = bool(missing)
+        self.ui.installLabel.text = f"Not installed in this Slicer: {', '.join(missing)}."
+        if missing:
+            self._noMethods = f"Press Install first: {', '.join(missing)} is missing."
+        elif not self._isAsked:
+            self._isAsked = True
+            self.logic.ask(("methods", "--json"), self._onMethods)
+            self.logic.ask(("registration", "list", "--json"), self._onKinds)
+        self._showButtons()
+
+    def _onMethods(self, outcome: Outcome, text: str):
+        try:
+            self._methods = methods.read_methods(text)
+        except ValueError as error:
+            self._isAsked = False  # entering the module asks again
+            self._noMethods = f"medfuse does not tell its methods: {outcome.message or error}"
+            self.ui.statusLabel.text = self._noMethods
+        else:
+            self._bindings["method"].offer({key: one.summary for key, one in self._methods.items()})
+        self._onModified()
+
+    def _onKinds(self, _outcome: Outcome, text: str):
+        try:
+            self._kinds = {**methods.read_kinds(text), "none": REGISTRATIONS["none"]}
+        except ValueError:
+            return  # an older medfuse: those that every version has
+        self._bindings["registration"].offer(self._kinds)
+        self._onModified()
+
+    def onInstall(self, _checked=False):
+        """Install what is missing, after asking."""
+        try:
+            tools = dependencies.installers(slicer.util.confirmOkCancelDisplay)
+            dependencies.install(dependencies.missing(), tools)
+        except dependencies.InstallError as error:
+            self.ui.statusLabel.text = str(error)
+        self._ask()
+
+    # Runs
+
+    def _problem(self) -> str:
+        """Why Apply cannot be pressed, in one sentence; "" if it can."""
+        parameters = self._parameters
+        if not parameters:
+            return "There is no scene."
+        if not self._methods:
+            return self._noMethods
+        if parameters.method not in self._methods:
+            return f"This medfuse has no method {parameters.method}."
+        if parameters.registration not in self._kinds:
+            return f"This medfuse has no registration {parameters.registration}."
+        method = self._methods[parameters.method]
+        return method.problem(parameters.preset, parameters.methodParameters) or logic.problems(parameters)
+
+    def _showButtons(self):
+        problem = "" if self._run else self._problem()
+        button = self.ui.applyButton
+        button.text = "Cancelling..." if self._isCancelling else "Cancel" if self._run else "Apply"
+        button.enabled = not problem and not self._isCancelling
+        idle = problem or "Register, fuse and score the volumes."
+        button.toolTip = "Stop the run; the scene stays as it is." if self._run else idle
+        for section in ("inputsSection", "registrationSection", "fusionSection", "outputSection"):
+            getattr(self.ui, section).enabled = self._run is None
+        self.ui.progressBar.visible = self._run is not None
+        self.ui.remainingLabel.visible = self._run is not None
+
+    def onApplyOrCancel(self, _checked=False):
+        """Start a run, or stop the one that goes on."""
+        if self._run:
+            self._isCancelling = True
+            self._run.cancel()
+        else:
+            self._start()
+        self._showButtons()
+
+    def _start(self):
+        self.ui.logText.clear()
+        self.ui.remainingLabel.text = ""
+        self.ui.progressBar.value = 0
+        self.ui.statusLabel.text = ""
+        self._fixed = self._parameters.fixedVolume
+        try:
+            run = self.logic.start(
+                self._parameters, self._onProgress, self.ui.logText.appendPlainText, self._onDone
+            )
+        except (ValueError, OSError) as error:
+            self.ui.statusLabel.text = str(error)
+        else:
+            self._run = run if run.is_running else None  # a child that cannot be started has ended by now
+
+    def _onProgress(self, fraction: float, message: str, remaining: float | None):
+        self.ui.progressBar.value = round(1000 * fraction)
+        self.ui.statusLabel.text = message
+        self.ui.remainingLabel.text = "" if remaining is None else f"{_duration(remaining)} left"
+
+    def _onDone(self, outcome: Outcome, results: Results | None):
+        self._run = None
+        self._isCancelling = False
+        self.ui.statusLabel.text = results.summary if results else outcome.message
+        if outcome.status == "failed":
+            self.ui.logSection.collapsed = False
+        if results:
+            self.ui.scoresButton.enabled = True
+            if self.logic.getParameterNode().showResults:
+                self._showResults(results)
+        self._showButtons()
+
+    def _showResults(self, results: Results):
+        self._shownOpacity = self.logic.getParameterNode().foregroundOpacity
+        slicer.util.setSliceViewerLayers(
+            background=self._fixed, foreground=results.fused, foregroundOpacity=self._shownOpacity, fit=True
+        )
+        application = slicer.app.applicationLogic()
+        application.GetSelectionNode().SetActiveTableID(results.scores.GetID())
+        application.PropagateTableSelection()
+        if results.charts:
+            application.GetSelectionNode().SetActivePlotChartID(results.charts[0].GetID())
+            application.PropagatePlotChartSelection()
+
+    def _showOpacity(self):
+        opacity = self._parameters.foregroundOpacity
+        if self._shownOpacity is not None and opacity != self._shownOpacity:
+            self._shownOpacity = opacity
+            slicer.util.setSliceViewerLayers(foregroundOpacity=opacity)
+
+    def _forgetResults(self):
+        self._fixed = None
+        self._shownOpacity = None
+        self.ui.scoresButton.enabled = False
+
+    def onScores(self, _checked=False):
+        """Show slices, table and chart side by side."""
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView)
+
+
+class MedFuseLogic(ScriptedLoadableModuleLogic):
+    """Runs for the panel and for scripts.
+
+    >>> logic = slicer.util.getModuleLogic("MedFuse")
+    >>> parameters = logic.getParameterNode()
+    >>> parameters.fixedVolume, parameters.movingVolumes = ct, [mr]
+    >>> results = logic.run(parameters)
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._questions: list[Job] = []
+
+    def getParameterNode(self):
+        """The parameter node of the scene, with typed fields."""
+        return MedFuseParameterNode(super().getParameterNode())
+
+    def start(self, parameters, onProgress, onLog, onDone) -> Run:
+        """Start a run; ``onDone(outcome, results)`` is called in the main thread when it has ended."""
+        folder, python = Path(slicer.app.temporaryPath), dependencies.python_executable()
+        run = Run(parameters, slicer.mrmlScene, folder, python, _startTimer, onProgress, onLog, onDone)
+        run.start()
+        return run
+
+    def run(self, parameters) -> Results:
+        """Run and wait for the end; ``RuntimeError`` with one sentence if it fails."""
+        ended = []
+        run = self.start(parameters, _ignore, _ignore, lambda *outcome: ended.append(outcome))
+        _wait(run)
+        outcome, results = ended[0]
+        if results is None:
+            raise RuntimeError(outcome.message)
+        return results
+
+    def ask(self, arguments: tuple[str, ...], onAnswer: Callable[[Outcome, str], None]):
+        """Hand what ``medfuse ARGUMENTS`` prints to ``onAnswer(outcome, text)``."""
+        command = (str(dependencies.python_executable()), "-m", "medfuse", *arguments)
+        lines: list[str] = []
+        job = _job(command, lines.append, lambda outcome: onAnswer(outcome, "\n".join(lines)))
+        self._questions.append(job)
+
+    def endQuestions(self):
+        """End every question that has no answer yet."""
+        for job in self._questions:
+            if job.is_running:
+                job.end()
+
+    def loadSample(self, pair: samples.Pair):
+        """Make a pair of scans in a child process and load it; the nodes, the fixed volume first."""
+        if dependencies.missing():
+            raise RuntimeError("medfuse is not installed: open the module MedFuse and press Install.")
+        folder = Path(slicer.util.tempDirectory(key="MedFuse"))
+        try:
+            ended: list[Outcome] = []
+            _wait(
+                _job(samples.command(pair, dependencies.python_executable(), folder), _ignore, ended.append)
+            )
+            if ended[0].status != "done":
+                raise RuntimeError(ended[0].message)
+            return samples.load(pair, folder, slicer.util.loadVolume, slicer.util.loadTransform)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _job(command, onLog, onDone) -> Job:
+    never = Path(slicer.app.temporaryPath) / "medfuse-is-not-cancelled"
+    job = Job(command, never, _startTimer, _ignore, onLog, onDone)
+    job.start()
+    return job
+
+
+def _startTimer(tick: Callable[[], None]) -> Callable[[], None]:
+    timer = qt.QTimer()
+    timer.setInterval(100)
+    timer.connect("timeout()", tick)
+    timer.start()
+    return timer.stop
+
+
+def _wait(work: Run | Job):
+    while work.is_running:
+        slicer.app.processEvents()
+        time.sleep(0.02)
+
+
+def _ignore(*_):
+    pass
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+class MedFuseTest(ScriptedLoadableModuleTest):
+    """From a generated pair to a fused volume; runs in Slicer ("Reload and Test") and without a network."""
+
+    def setUp(self):
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run all tests."""
+        self.setUp()
+        self.test_fusesSample()
+
+    def test_fusesSample(self):
+        """The fused volume lies on the grid of the fixed one, and its scores are there."""
+        self.delayDisplay("Making a CT and an MR of the phantom")
+        logic = MedFuseLogic()
+        fixed, moving = logic.loadSample(samples.PAIRS[0])
+        parameters = logic.getParameterNode()
+        parameters.fixedVolume, parameters.movingVolumes = fixed, [moving]
+        parameters.method, parameters.registration = "average", "none"
+        self.delayDisplay("Fusing them")
+        results = logic.run(parameters)
+        self.assertEqual(results.fused.GetImageData().GetDimensions(), fixed.GetImageData().GetDimensions())
+        self.assertGreater(results.scores.GetNumberOfRows(), 0)
+        self.delayDisplay("Done")
