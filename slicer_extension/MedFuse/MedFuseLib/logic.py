@@ -97,7 +97,7 @@ def prepare(parameters: Any, folder: Path) -> Prepared:
     arguments = (
         *("-m", "medfuse", "fuse", *names, "--output", "result"),
         *_options(parameters),
-        *_modalities(fixed, moving),
+        *_modalities(parameters, fixed, moving),
         *_starts(moving, folder),
         *("--progress", "json", "--cancel-file", "cancel"),
     )
@@ -128,11 +128,12 @@ def _check(parameters: Any) -> None:
         raise LogicError("The same volume is chosen twice: fixed and moving volumes must differ.")
     if not parameters.method:
         raise LogicError("Choose a fusion method.")
-    if len(_windows(parameters)) > len(moving) + 1:
-        raise LogicError(
-            f"{len(_windows(parameters))} windows for {len(moving) + 1} volumes: give one for each, "
-            "with ; between, or none."
-        )
+    for what in ("windows", "modalities"):
+        given = len(_parts(getattr(parameters, what)))
+        if given > len(moving) + 1:
+            raise LogicError(
+                f"{given} {what} for {len(moving) + 1} volumes: give one for each, with ; between, or none."
+            )
 
 
 def _placements(parameters: Any) -> tuple[Placement, tuple[Placement, ...]]:
@@ -144,8 +145,9 @@ def _placements(parameters: Any) -> tuple[Placement, tuple[Placement, ...]]:
     return place_fixed(parameters.fixedVolume, harden), tuple(moving)
 
 
-def _windows(parameters: Any) -> list[str]:
-    return [part.strip() for part in parameters.windows.split(";")] if parameters.windows.strip() else []
+def _parts(text: str) -> list[str]:
+    """What the panel holds as one text: a word for each volume, with ; between."""
+    return [part.strip() for part in text.split(";")] if text.strip() else []
 
 
 def _options(parameters: Any) -> list[str]:
@@ -160,10 +162,10 @@ def _options(parameters: Any) -> list[str]:
     words = [word for option, value in given.items() if value for word in (option, value)]
     for name, value in parameters.methodParameters.items():
         words += ["--parameter", f"{name}={value}"]
-    for number, window in enumerate(_windows(parameters), start=1):
+    for number, window in enumerate(_parts(parameters.windows), start=1):
         words += ["--window", f"{number}={window}"] if window else []
     words += _registration(parameters)
-    return words + (["--download-weights"] if getattr(parameters, "downloadWeights", False) else [])
+    return words + (["--download-weights"] if parameters.downloadWeights else [])
 
 
 def _registration(parameters: Any) -> list[str]:
@@ -173,9 +175,13 @@ def _registration(parameters: Any) -> list[str]:
     return [*(["--registration", parameters.registration] if parameters.registration else []), *words]
 
 
-def _modalities(fixed: Placement, moving: tuple[Placement, ...]) -> list[str]:
-    """One for each volume; "" leaves it to the child, which says what it had to assume."""
-    known = [modality_of(placement.node) for placement in (fixed, *moving)]
+def _modalities(parameters: Any, fixed: Placement, moving: tuple[Placement, ...]) -> list[str]:
+    """One for each volume, the user's before the scene's; "" leaves it to the child, which says so."""
+    given = _parts(parameters.modalities)
+    known = [
+        (given[i].upper() if i < len(given) else "") or modality_of(placement.node)
+        for i, placement in enumerate((fixed, *moving))
+    ]
     return [word for one in known for word in ("--modality", one)] if any(known) else []
 
 

@@ -40,13 +40,14 @@ def matrix_to_world(node: Any) -> np.ndarray:
     TransformError
         If it, or one of its parents, is not linear, or cannot be inverted.
     """
-    matrix = vtk.vtkMatrix4x4()
-    if not node.GetMatrixTransformToWorld(matrix):
+    if not node.IsTransformToWorldLinear():
         raise TransformError(
             f'The transform "{node.GetName()}" is not linear, so it cannot be hardened without resampling: '
             'harden it in the module "Transforms" first.'
         )
-    array = slicer.util.arrayFromVTKMatrix(matrix)
+    whole = vtk.vtkGeneralTransform()
+    node.GetTransformToWorld(whole)
+    array = _matrix(whole)
     if not np.all(np.isfinite(array)) or abs(np.linalg.det(array)) < 1e-12:
         raise TransformError(f'The transform "{node.GetName()}" cannot be inverted: correct or remove it.')
     return array
@@ -108,9 +109,9 @@ def set_transform(node: Any, source: Any, before: np.ndarray) -> None:
     ``before`` is what the exported copy of the moving volume was hardened with: the node itself was not.
     """
     if source.IsLinear():
-        matrix = vtk.vtkMatrix4x4()
-        source.GetMatrixTransformFromParent(matrix)
-        from_parent = np.linalg.inv(before) @ slicer.util.arrayFromVTKMatrix(matrix)
+        whole = vtk.vtkGeneralTransform()
+        source.GetTransformFromWorld(whole)
+        from_parent = np.linalg.inv(before) @ _matrix(whole)
         node.SetMatrixTransformFromParent(slicer.util.vtkMatrixFromArray(from_parent))
         return
     bent = source.GetTransformFromParent()
@@ -132,6 +133,13 @@ def matrix_to_text(matrix: np.ndarray) -> str:
 def matrix_from_text(text: str | None) -> np.ndarray:
     """The matrix of :func:`matrix_to_text`; the unit matrix where there is none."""
     return np.reshape([float(word) for word in text.split()], (4, 4)) if text else np.eye(4)
+
+
+def _matrix(transform: Any) -> np.ndarray:
+    """4×4 matrix of a general transform that is linear; also of several in a row, which nodes do not join."""
+    joined = vtk.vtkTransform()
+    slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(transform, joined)
+    return slicer.util.arrayFromVTKMatrix(joined.GetMatrix())
 
 
 def _storage(path: Path) -> Any:
