@@ -2,13 +2,18 @@
 
 How it works, and why so:
 
-1. ``prepare``: clamp to what matters, smooth and resample both volumes to isotropic grids of 5, 2.5 and
+1. ``presets``: the modalities say what is compared (values, or edges where there is ultrasound) and
+   whether the search may start anywhere.
+2. ``prepare``: clamp to what matters, smooth and resample both volumes to isotropic grids of 5, 2.5 and
    1.5 mm; padding is masked.  The smaller field of view is the one whose voxels are compared.
-2. ``starts``: score some 1500 poses quickly and walk uphill from the best 24.  Tutorials start once, by
+   ``edges`` and ``planar`` are what ultrasound and single slices need beside.
+3. ``starts``: score some 1500 poses quickly and walk uphill from the best 24.  Tutorials start once, by
    the headers or the centres, and succeeded in 1 of 30 trials with moves of ±20 mm and ±20°.  Half turns
    are among the poses, because feet first against head first is real.
-3. ``search``: climb on Mattes mutual information from coarse to fine (SimpleITK, one thread).
-4. ``quality``: a verdict from figures that need no truth.  The best of them is whether a second search,
+4. ``search`` and ``linear``: climb on Mattes mutual information from coarse to fine (SimpleITK, one
+   thread), first rigidly, then with what the kind allows (``moves``).
+5. ``deformable``: bend, from the rigid result.
+6. ``quality``: a verdict from figures that need no truth.  The best of them is whether a second search,
    begun elsewhere, ends at the same place.
 
 Inside, a pose is a 4×4 matrix; ITK's transforms appear at the border only.
@@ -16,26 +21,31 @@ Inside, a pose is a 4×4 matrix; ITK's transforms appear at the border only.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ParameterError, RegistrationError, UnknownNameError
-from ..progress import Progress, ignore
+from ..progress import Progress, ignore, subrange
 from ..volume import Volume
-from .poses import is_rigid, pose_of, to_euler
+from .linear import Found, Wanted, search_linear
+from .moves import LINEAR
+from .planar import slices_of
+from .poses import Pose, apply, inverse, is_rigid, pose_of
+from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .quality import judge
 from .result import Registration, Verdict
-from .rigid import search_rigid
 from .search import THREADS
+from .stages import make_stages
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["KINDS", "Registration", "Verdict", "register"]
+__all__ = ["KINDS", "PRESETS", "STARTS", "Preset", "Registration", "Verdict", "preset_for", "register"]
 
-KINDS = ("none", "rigid")
-"""What :func:`register` can search for; ``none`` takes the transform as given."""
+STARTS = ("search", "header")
+"""Where a search may start: from many poses, or near where the headers place the volumes."""
 
 
 def register(
@@ -43,6 +53,8 @@ def register(
     moving: Volume,
     *,
     kind: str = "rigid",
+    preset: str = AUTO,
+    start: str = "search",
     initial_transform: SimpleITK.Transform | None = None,
     seed: int = 1,
     progress: Progress = ignore,
@@ -52,13 +64,20 @@ def register(
     Parameters
     ----------
     fixed, moving:
-        Volumes of two or more slices.  Voxels that are not ``valid`` take no part.
+        Two volumes, or two single slices, which are then registered within their planes.  Voxels that are
+        not ``valid`` take no part.
     kind:
-        One of :data:`KINDS`.  "rigid" searches for a turn and a shift.  "none" searches nothing: the
-        result is ``initial_transform``, or that the volumes are aligned by their headers.
+        One of :data:`KINDS`.  "none" searches nothing: the result is ``initial_transform``, or that the
+        volumes are aligned by their headers.
+    preset:
+        A name in :data:`PRESETS`, or "auto" for the one that :func:`preset_for` gives for the volumes'
+        modalities.
+    start:
+        One of :data:`STARTS`.  "search" tries many poses, half turns among them.  "header" says that the
+        volumes are roughly aligned by their headers: only that neighbourhood is searched.
     initial_transform:
         Where the search starts, fixed → moving points in LPS mm; only its neighbourhood is searched
-        then.  None: the search starts from many poses, half turns among them.
+        then, whatever ``start`` says.
     seed:
         For the voxels that are compared; not 0.  The same seed gives the same transform, bit by bit.
     progress:
@@ -67,17 +86,40 @@ def register(
     Raises
     ------
     RegistrationError
-        If the volumes do not overlap anywhere, or one is constant or a single slice.
+        If the volumes do not overlap anywhere, one is constant, one is a single slice and the other is
+        not, or the preset needs a starting pose and there is none.
     ParameterError
-        For a seed of 0, an unknown ``kind``, or an initial transform that is not rigid.
+        For a seed of 0, an unknown ``kind``, ``preset`` or ``start``, a kind that makes no sense with the
+        preset, or an initial transform that is not rigid.
     """
     if kind not in KINDS:
         raise UnknownNameError("registration kind", kind, KINDS)
+    if start not in STARTS:
+        raise UnknownNameError("registration start", start, STARTS)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 < seed < 2**31:
         raise ParameterError(f"seed={seed!r}: expected a whole number from 1 (0 would mean the wall clock)")
+    has_start = initial_transform is not None or start == "header"
+    chosen = choose_preset(preset, (fixed.modality, moving.modality), kind, has_start)
+    origin = "transform" if initial_transform is not None else start
     if kind == "none":
-        return _as_given(fixed, moving, initial_transform, seed)
-    return _rigid(fixed, moving, initial_transform, seed, progress)
+        result = _as_given(fixed, moving, initial_transform, seed)
+        origin = "header" if initial_transform is None else "transform"
+    else:
+        pose = _starting_pose(initial_transform, start)
+        result = _searched(fixed, moving, kind, chosen, pose, seed, progress)
+    return replace(result, preset=chosen.name, start=origin)
+
+
+def _starting_pose(transform: SimpleITK.Transform | None, start: str) -> Pose | None:
+    if transform is None:
+        return np.eye(4) if start == "header" else None
+    pose = pose_of(transform)
+    if not is_rigid(pose):
+        raise ParameterError(
+            "the initial transform scales or shears: a search needs a start that only turns and "
+            "shifts; use kind 'none' to apply it as it stands"
+        )
+    return pose
 
 
 def _as_given(
@@ -114,20 +156,36 @@ def _share_within(fixed: Volume, moving: Volume, transform: SimpleITK.Transform)
     return min(1.0, float(inside.all(axis=1).mean() * one / min(one, two)))
 
 
-def _rigid(
+def _searched(
     fixed: Volume,
     moving: Volume,
-    initial_transform: SimpleITK.Transform | None,
+    kind: str,
+    preset: Preset,
+    start: Pose | None,
     seed: int,
     progress: Progress,
 ) -> Registration:
-    start = None if initial_transform is None else pose_of(initial_transform)
-    if start is not None and not is_rigid(start):
-        raise ParameterError(
-            "the initial transform scales or shears: a rigid search needs a start that only turns and "
-            "shifts; use kind 'none' to apply it as it stands"
-        )
-    found = search_rigid(fixed, moving, start, seed, progress)
-    verdict, reasons = judge(found.figures, found.scale)
-    transform = to_euler(found.pose, found.centre)
-    return Registration(transform, "rigid", verdict, reasons, found.figures, seed, THREADS)
+    if kind not in LINEAR:
+        raise RegistrationError(f"the {kind} search is still being built")
+    slices = slices_of(fixed, moving)
+    before = np.eye(4) if start is None else start
+    if slices is not None:
+        start = None if start is None else slices.in_plane(start)
+        before = np.eye(4) if start is None else start
+        fixed, moving = slices.fixed, slices.moving
+    stages = make_stages(
+        fixed,
+        moving,
+        seed,
+        subrange(progress, 0.0, 0.12),
+        compares=preset.compares,
+        planar=slices is not None,
+    )
+    wanted = Wanted(kind, start, before, preset.travel_mm, preset.travel_deg)
+    found = search_linear(stages, wanted, subrange(progress, 0.12, 1.0))
+    if slices is not None:
+        pose, centre = slices.in_world(found.pose), apply(inverse(slices.to_fixed), found.centre)
+        found = Found(pose, centre, found.figures)
+    verdict, reasons = judge(found.figures, stages[0].scale)
+    transform = LINEAR[kind].transform(found.pose, found.centre)
+    return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)

@@ -20,10 +20,13 @@ __all__ = [
     "distance",
     "inverse",
     "is_rigid",
+    "nearest_rigid",
     "pose_of",
     "rotation_about",
     "rotation_angle",
     "rotation_grid",
+    "shear_angle",
+    "stretches",
     "to_affine",
     "to_euler",
     "turn",
@@ -70,9 +73,32 @@ def turn(axis: int, degrees: float) -> npt.NDArray[np.float64]:
     return matrix
 
 
+def nearest_rigid(pose: Pose, centre: npt.NDArray[np.float64]) -> Pose:
+    """``pose`` without its scales and shears: it takes ``centre`` to the same place.
+
+    Its rotation is the nearest one (least squares) to the matrix, by singular values.
+    """
+    left, _, right = np.linalg.svd(pose[:3, :3])
+    return rotation_about(
+        left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right, centre, apply(pose, centre)
+    )
+
+
+def stretches(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """By how much a matrix (2×2 or 3×3) lengthens along its principal directions, the most first."""
+    return np.asarray(np.linalg.svd(matrix, compute_uv=False), dtype=np.float64)
+
+
+def shear_angle(matrix: npt.NDArray[np.float64]) -> float:
+    """By how many degrees the angles between the mapped axes differ from 90°, at most."""
+    axes = matrix / np.linalg.norm(matrix, axis=0)
+    cosines = np.abs(axes.T @ axes - np.eye(len(axes)))
+    return float(np.degrees(np.arcsin(min(1.0, cosines.max()))))
+
+
 def rotation_angle(pose: Pose) -> float:
-    """The angle in degrees by which ``pose`` turns about its axis, 0 to 180."""
-    rotation = pose[:3, :3]
+    """The angle in degrees by which ``pose`` turns about its axis, 0 to 180; scales and shears left out."""
+    rotation = nearest_rigid(pose, np.zeros(3))[:3, :3]
     # Of the antisymmetric part and the trace together: the arc cosine alone loses half its digits at 0.
     sine = np.linalg.norm(
         [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
@@ -112,13 +138,15 @@ def pose_of(transform: SimpleITK.Transform) -> Pose:
     return pose
 
 
-def to_affine(pose: Pose) -> SimpleITK.AffineTransform:
-    """``pose`` as an ITK transform."""
+def to_affine(pose: Pose, centre: npt.NDArray[np.float64] | None = None) -> SimpleITK.AffineTransform:
+    """``pose`` as an ITK transform that turns about ``centre``, by default the origin."""
     import SimpleITK
 
+    centre = np.zeros(3) if centre is None else centre
     transform = SimpleITK.AffineTransform(3)
+    transform.SetCenter(centre.tolist())
     transform.SetMatrix(pose[:3, :3].ravel().tolist())
-    transform.SetTranslation(pose[:3, 3].tolist())
+    transform.SetTranslation((apply(pose, centre) - centre).tolist())
     return transform
 
 

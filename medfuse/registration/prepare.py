@@ -2,160 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import RegistrationError
+from ..progress import Progress, ignore, subrange
 from ..volume import Volume
-from .poses import Pose, apply
+from .sampled import Sampled
 
-if TYPE_CHECKING:
-    import SimpleITK
-
-__all__ = ["Sampled", "prepare"]
+__all__ = ["prepare"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _CT_RANGE = (-1000.0, 1500.0)  # HU: air to dense bone; metal would take most bins of the histogram
 _PERCENTILES = (0.5, 99.5)
 _SAMPLES_FOR_PERCENTILES = 2_000_000
-_FEWEST_SAMPLES = 4  # along an axis: below this there is no gradient to follow
+_ALMOST_ALL = 0.98
 
 
-@dataclass(frozen=True, eq=False)
-class Sampled:
-    """A volume on an isotropic grid, in [0, 1].
-
-    Parameters
-    ----------
-    image:
-        SimpleITK float32 image.
-    mask:
-        SimpleITK uint8 image on the same grid, 1 where the volume was measured; None: everywhere.
-    """
-
-    image: SimpleITK.Image
-    mask: SimpleITK.Image | None
-
-    @cached_property
-    def array(self) -> npt.NDArray[np.float32]:
-        """The image (z, y, x)."""
-        import SimpleITK
-
-        return np.asarray(SimpleITK.GetArrayViewFromImage(self.image))
-
-    @cached_property
-    def measured(self) -> npt.NDArray[np.bool_]:
-        """Where the volume was measured, (z, y, x)."""
-        import SimpleITK
-
-        if self.mask is None:
-            return np.ones(self.array.shape, dtype=bool)
-        return np.asarray(SimpleITK.GetArrayViewFromImage(self.mask)) > 0
-
-    def world(self, index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """World points (n, 3) of voxel indices (n, 3) in the order x, y, z."""
-        return index @ self._affine.T + np.asarray(self.image.GetOrigin())
-
-    @cached_property
-    def to_index(self) -> npt.NDArray[np.float64]:
-        """4×4 matrix from world points to voxel indices x, y, z."""
-        matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = self._affine, self.image.GetOrigin()
-        return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-
-    @cached_property
-    def _affine(self) -> npt.NDArray[np.float64]:
-        return np.reshape(self.image.GetDirection(), (3, 3)) * np.asarray(self.image.GetSpacing())
-
-    @cached_property
-    def foreground_points(self) -> npt.NDArray[np.float64]:
-        """World points (n, 3) of the body: what is brighter than Otsu's threshold, holes filled."""
-        import SimpleITK
-        from scipy.ndimage import binary_fill_holes
-
-        threshold = SimpleITK.OtsuThresholdImageFilter()
-        threshold.SetMaskValue(1)
-        threshold.Execute(self.image, *([] if self.mask is None else [self.mask]))
-        body = binary_fill_holes(self.array > threshold.GetThreshold())
-        return self.world(np.argwhere(body & self.measured)[:, ::-1].astype(float))
-
-    @cached_property
-    def centre_of_mass(self) -> npt.NDArray[np.float64]:
-        """World point of the middle of the body."""
-        return np.asarray(self.foreground_points.mean(axis=0))
-
-    @property
-    def centre(self) -> npt.NDArray[np.float64]:
-        """World point of the centre of the grid."""
-        return self.world((np.asarray([self.image.GetSize()], dtype=float) - 1) / 2)[0]
-
-    @cached_property
-    def volume(self) -> float:
-        """mm³ that were measured."""
-        return float(self.measured.sum() * np.prod(self.image.GetSpacing()))
-
-    def placed(self, pose: Pose) -> Sampled:
-        """The same voxels with every world point moved by a rigid ``pose``."""
-        return Sampled(_placed(self.image, pose), None if self.mask is None else _placed(self.mask, pose))
-
-    def coarser(self, spacing: float) -> Sampled:
-        """The same on a grid of ``spacing`` mm, smoothed to suit; as it is if no finer than that already.
-
-        Gaussian variances add up, so that coarsening in steps equals coarsening at once.
-        """
-        spacing = max(spacing, min(self.image.GetSpacing()))
-        if np.allclose(self.image.GetSpacing(), spacing):
-            return self
-        image = _on_isotropic_grid(self.image, spacing, interpolate=True)
-        mask = None if self.mask is None else _on_isotropic_grid(self.mask, spacing, interpolate=False)
-        return Sampled(image, mask)
-
-
-def _placed(image: SimpleITK.Image, pose: Pose) -> SimpleITK.Image:
-    import SimpleITK
-
-    placed = SimpleITK.Image(image)
-    placed.SetOrigin(apply(pose, np.asarray(image.GetOrigin())).tolist())
-    placed.SetDirection((pose[:3, :3] @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
-    return placed
-
-
-def prepare(volume: Volume, role: str, spacing: float) -> Sampled:
+def prepare(volume: Volume, role: str, spacing: float, progress: Progress = ignore) -> Sampled:
     """Clamp, scale to [0, 1], smooth and resample ``volume`` to an isotropic grid of ``spacing`` mm.
 
     CT is clamped to -1000…1500 HU, then every volume to its 0.5–99.5 percentiles; colour becomes
-    luma (BT.601); padding is masked and holds the smallest value.
+    luma (BT.601); padding is masked and holds the smallest value, and so does the black around the fan
+    of an ultrasound volume.  ``progress`` is called between the steps.
 
     Raises
     ------
     RegistrationError
-        If the volume is constant, has a single slice, no measured voxel, or values that are not finite.
+        If the volume is constant, has no measured voxel, or values that are not finite.
     """
     import SimpleITK
 
+    message = f"preparing the {role} volume"
+    progress(0.0, message)
     _check(volume, role)
     array = volume.array @ _LUMA if volume.is_colour else volume.array
-    low, high = _range(array if volume.valid is None else array[volume.valid], volume.modality, role)
+    valid = _fan(array) if volume.modality == "US" and volume.valid is None else volume.valid
+    progress(0.2, message)
+    low, high = _range(array if valid is None else array[valid], volume.modality, role)
+    progress(0.4, message)
     scaled = (np.clip(array, low, high) - low) / (high - low)
-    if volume.valid is not None:
-        scaled = np.where(volume.valid, scaled, 0)
+    if valid is not None:
+        scaled = np.where(valid, scaled, 0)
+    progress(0.6, message)
     image = Volume(scaled, volume.geometry).to_sitk()
     mask = None
-    if volume.valid is not None:
-        mask = SimpleITK.GetImageFromArray(volume.valid.astype(np.uint8))
+    if valid is not None:
+        mask = SimpleITK.GetImageFromArray(valid.astype(np.uint8))
         mask.CopyInformation(image)
-    return Sampled(image, mask).coarser(spacing)
+    part = subrange(progress, 0.7, 1.0)
+    return Sampled(image, mask).coarser(spacing, lambda fraction, _: part(fraction, message))
 
 
 def _check(volume: Volume, role: str) -> None:
-    if min(volume.geometry.size) < 2:
+    if min(volume.geometry.size[:2]) < 2:
         raise RegistrationError(
-            f"the {role} volume has a single slice ({volume.geometry.describe()}): registration needs "
-            "several; where the images are aligned already, skip it (kind 'none')"
+            f"the {role} volume is a single line of voxels ({volume.geometry.describe()}): there is nothing "
+            "to align; where the images are aligned already, skip registration (kind 'none')"
         )
     measured = volume.measured()
     if measured.size == 0:
@@ -182,38 +85,16 @@ def _range(measured: npt.NDArray[np.float32], modality: str, role: str) -> tuple
     return float(low), float(high)
 
 
-def _on_isotropic_grid(image: SimpleITK.Image, spacing: float, *, interpolate: bool) -> SimpleITK.Image:
-    """``image`` smoothed and resampled on a grid with the same centre."""
-    import SimpleITK
+def _fan(array: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_] | None:
+    """The sector (z, y, x) that an ultrasound volume shows, where nothing but black around it says so.
 
-    old_size, old = np.asarray(image.GetSize()), np.asarray(image.GetSpacing())
-    extent = old_size * old
-    new = np.maximum(np.minimum(spacing, extent / _FEWEST_SAMPLES), 1e-6)
-    if interpolate:
-        image = _smooth(image, 0.5 * np.sqrt(np.maximum(new**2 - old**2, 0)))
-    size = np.maximum(np.ceil(extent / new - 1e-6), 1).astype(int)
-    # The new grid covers the same box: half a new voxel at its rim stands for half an old one.
-    first = (old_size - 1) / 2 - (size - 1) / 2 * new / old
-    origin = image.TransformContinuousIndexToPhysicalPoint(first.tolist())
-    filter_ = SimpleITK.ResampleImageFilter()
-    filter_.SetSize(size.tolist())
-    filter_.SetOutputSpacing(new.tolist())
-    filter_.SetOutputOrigin(origin)
-    filter_.SetOutputDirection(image.GetDirection())
-    filter_.SetInterpolator(SimpleITK.sitkLinear if interpolate else SimpleITK.sitkNearestNeighbor)
-    filter_.SetUseNearestNeighborExtrapolator(interpolate)
-    return filter_.Execute(image)
+    What is not exactly 0, with its black specks closed; None if that is nearly everything.
+    """
+    from scipy.ndimage import binary_closing, binary_fill_holes
 
-
-def _smooth(image: SimpleITK.Image, sigma: npt.NDArray[np.float64]) -> SimpleITK.Image:
-    """Gaussian smoothing by ``sigma`` mm along each axis; an axis with sigma 0 stays as it is."""
-    import SimpleITK
-
-    for axis, width in enumerate(sigma):
-        if width <= 0 or image.GetSize()[axis] < _FEWEST_SAMPLES:
-            continue
-        smoother = SimpleITK.RecursiveGaussianImageFilter()
-        smoother.SetDirection(axis)
-        smoother.SetSigma(float(width))
-        image = smoother.Execute(image)
-    return image
+    lit = array > 0
+    if lit.mean() > _ALMOST_ALL or not lit.any():
+        return None
+    # Padded, so that closing does not erode at the border of the volume.
+    closed = binary_closing(np.pad(lit, 2), iterations=2)[2:-2, 2:-2, 2:-2]
+    return np.asarray(binary_fill_holes(closed), dtype=bool)

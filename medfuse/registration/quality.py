@@ -31,6 +31,9 @@ MOST_DISAGREEMENT_MM, MOST_DISAGREEMENT_DEG = 2.0, 2.0
 BEST_RIVAL = 0.95  # of the mutual information found
 MOST_INCONSISTENCY_MM = 3.0
 LEAST_OVERLAP = 0.3
+LEAST_SCALE, MOST_SCALE = 0.8, 1.25
+MOST_SHEAR_DEG = 10.0
+MOST_TRAVEL = 0.9  # of the limit
 
 
 def judge(figures: Mapping[str, float], scale: float = 1.0) -> tuple[Verdict, tuple[str, ...]]:
@@ -72,6 +75,18 @@ def _doubts(figures: Mapping[str, float], scale: float) -> list[str]:
         )
     if figures["overlap"] < LEAST_OVERLAP:
         doubts.append(f"only {figures['overlap']:.0%} of the smaller field of view lies within the other")
+    if not LEAST_SCALE <= figures.get("scale_least", 1.0) <= figures.get("scale_most", 1.0) <= MOST_SCALE:
+        doubts.append(
+            f"the volume would be scaled by {figures['scale_least']:.2f} to {figures['scale_most']:.2f}: "
+            "voxel sizes may be wrong"
+        )
+    if figures.get("shear_deg", 0.0) > MOST_SHEAR_DEG:
+        doubts.append(f"the volume would be sheared by {figures['shear_deg']:.0f}°")
+    if figures.get("travel", 0.0) > MOST_TRAVEL:
+        doubts.append(
+            f"the search ended at its limit, {figures['travel_mm']:.0f} mm and {figures['travel_deg']:.0f}° "
+            "from the starting pose: give a better one"
+        )
     if figures["mi_after"] < figures["mi_before"]:
         doubts.append("the volumes matched better before the search than after it")
     return doubts

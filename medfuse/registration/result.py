@@ -23,25 +23,24 @@ class Registration:
     ----------
     transform:
         Maps points of the fixed volume to points of the moving volume, LPS mm, as ITK has it and as
-        :func:`medfuse.resample` takes it.  For ``rigid`` an ``Euler3DTransform``.
+        :func:`medfuse.resample` takes it.  For "rigid" an ``Euler3DTransform``, for "similarity" a
+        ``Similarity3DTransform``, for "affine" an ``AffineTransform``, for "deformable" a
+        ``CompositeTransform`` of the rigid transform and a ``DisplacementFieldTransform``, which acts first.
     kind:
-        "rigid", or "none" where the transform was taken as given.
+        "rigid", "similarity", "affine" or "deformable", or "none" where the transform was taken as given.
     verdict:
         "ok", "doubtful" (look before use), "failed" (do not use), or "given" (nothing was searched, so
         nothing was checked but the overlap).
     reasons:
         Why the verdict is not "ok", in plain words; for "ok" and "given" what was found or assumed.
     figures:
-        Name -> number; NaN where it has no value.  ``overlap`` is the part of the smaller field of
-        view that lies within the other.  After a search also: ``mi_before`` and ``mi_after``, the
-        mutual information in nats by the headers (or at the initial transform) and at the end;
-        ``agreement_mm`` and ``agreement_deg``, how near a search from another start came (mean over
-        the body, and angle); ``rival``, the mutual information of the best *other* place as a share
-        of the best one's; ``inverse_consistency_mm``, what remains of a point of the body after
-        registering there and back; ``rotation_deg`` and ``shift_mm``, by how much the body turns and
-        its centre moves from the fixed to the moving volume's world.
+        Name -> number; NaN where it has no value: see :mod:`medfuse.registration.quality`.
     seed, threads:
         What the result depends on beside the volumes and the versions.
+    preset:
+        Name of the :class:`~medfuse.registration.presets.Preset` that was used.
+    start:
+        Where the search started: "search" (many poses), "header" or "transform".
     """
 
     transform: SimpleITK.Transform
@@ -51,6 +50,8 @@ class Registration:
     figures: Mapping[str, float] = field(default_factory=dict)
     seed: int = 1
     threads: int = 1
+    preset: str = "general"
+    start: str = "search"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))

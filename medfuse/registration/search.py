@@ -8,19 +8,23 @@ L-BFGS took 4 to 12 times as long for the same answer.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..progress import Progress
-from .poses import Pose, inverse, pose_of, rotation_about, to_affine
-from .prepare import Sampled
+from .moves import LINEAR
+from .poses import Pose, inverse, nearest_rigid, pose_of, rotation_about, to_affine
+from .sampled import Sampled
 
 if TYPE_CHECKING:
     import SimpleITK
 
 __all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Candidate", "Level", "Stage"]
+
+Within = Callable[[Pose], bool]
 
 THREADS = 1  # with two, ITK adds in the order in which threads finish: runs differ in the ninth digit
 
@@ -87,13 +91,18 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A pair of volumes at one level of the search; ``scale`` is below 1 for small fields of view."""
+    """A pair of volumes at one level of the search.
+
+    ``scale`` is below 1 for small fields of view; ``planar`` says that both are single slices, which lie
+    in the plane z = 0 and stay there.
+    """
 
     fixed: Sampled
     moving: Sampled
     level: Level
     seed: int
     scale: float = 1.0
+    planar: bool = False
 
     def millimetres(self, length: float) -> float:
         """``length`` mm of a body of full size, on the scale of this pair."""
@@ -114,48 +123,79 @@ class Stage:
                 raise
             return -math.inf
 
-    def climb(self, pose: Pose, progress: Progress, message: str) -> Candidate:
+    def climb(
+        self, pose: Pose, progress: Progress, message: str, kind: str = "rigid", within: Within | None = None
+    ) -> Candidate:
         """The next maximum of mutual information uphill from ``pose``.
 
-        ``progress`` is called at every step; what it raises ends the climb within that step.
+        Parameters
+        ----------
+        pose:
+            The start.
+        progress:
+            Called at every step; what it raises ends the climb within that step.
+        message:
+            What it is told.
+        kind:
+            What may change: one of :data:`~medfuse.registration.moves.LINEAR`.
+        within:
+            Says whether a pose is still allowed; the climb ends at the first that is not.
         """
         import SimpleITK
 
-        level = self.level
-        # Both volumes are brought to where ``pose`` aligns them, the body around the origin.  The turn
-        # that is sought is then a small one: angles near 0 know no gimbal lock, also where ``pose`` is
-        # a half turn.  And ITK's scales are right: a metre from the origin they stopped the turning.
+        # Both volumes are brought to where ``pose`` aligns them, the body around the origin, and lengths
+        # are measured in radii of the body.  The change that is sought is then a small one: angles near 0
+        # know no gimbal lock, also where ``pose`` is a half turn.  And a step of 0.1 moves the body by
+        # about as much, whether it is one of a shift, an angle, a scale or a shear: the optimiser takes
+        # the norm over all of them, and with lengths in mm an affine climb ran away.
+        level, radius = self.level, self.fixed.radius
         body = rotation_about(np.eye(3), self.fixed.centre_of_mass, np.zeros(3))
-        near = replace(self, fixed=self.fixed.placed(body), moving=self.moving.placed(body @ inverse(pose)))
+        rigid = nearest_rigid(pose, self.fixed.centre_of_mass)
+        near = replace(
+            self,
+            fixed=self.fixed.placed(body, radius),
+            moving=self.moving.placed(body @ inverse(rigid), radius),
+        )
+        scale = np.diag([radius, radius, radius, 1.0])
+        back, forth = rigid @ inverse(body) @ scale, inverse(scale) @ body
+        move = LINEAR[kind].transform(inverse(back) @ pose @ inverse(forth), np.zeros(3))
+
+        def pose_at(parameters: Sequence[float]) -> Pose:
+            here = SimpleITK.Transform(move)
+            here.SetParameters(parameters)
+            return back @ pose_of(here) @ forth
+
         method = near._method()
         method.SetOptimizerAsRegularStepGradientDescent(
-            level.step, level.least_step, level.iterations, level.relaxation
+            level.step / radius, level.least_step / radius, level.iterations, level.relaxation
         )
-        method.SetOptimizerScalesFromPhysicalShift()
-        move = SimpleITK.Euler3DTransform()
-        method.SetInitialTransform(move, inPlace=True)
+        if self.planar:
+            method.SetOptimizerWeights(LINEAR[kind].in_plane)
+        method.SetInitialTransform(move, inPlace=False)
         raised: list[BaseException] = []
 
         def report() -> None:
             try:
                 progress(min(1.0, method.GetOptimizerIteration() / level.iterations), message)
+                if within is not None and not within(pose_at(method.GetOptimizerPosition())):
+                    method.StopRegistration()
             except BaseException as error:  # noqa: BLE001 - SimpleITK would swallow it: raised again below
                 raised.append(error)
                 method.StopRegistration()
 
         method.AddCommand(SimpleITK.sitkIterationEvent, report)
         try:
-            method.Execute(near.fixed.image, near.moving.image)
-            reached = -float(method.GetMetricValue())
+            found = method.Execute(near.fixed.image, near.moving.image)
+            reached = Candidate(pose_at(found.GetParameters()), -float(method.GetMetricValue()))
         except RuntimeError as error:
             if not raised and not _says_nothing_to_compare(error):
                 raise
-            reached = -math.inf
+            reached = Candidate(pose, -math.inf)
         finally:
             method.RemoveAllCommands()
         if raised:
             raise raised[0]
-        return Candidate(pose @ inverse(body) @ pose_of(move) @ body, reached)
+        return reached
 
     def _method(self) -> SimpleITK.ImageRegistrationMethod:
         import SimpleITK

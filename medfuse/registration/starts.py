@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from ..progress import Progress
 from .poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
 from .search import Candidate, Stage
 
-__all__ = ["Comparison", "best_starts", "is_near"]
+__all__ = ["Comparison", "best_starts", "everywhere", "is_near", "nearby"]
 
 _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _HALF_TURNS = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
@@ -20,6 +20,8 @@ _NEAR_DEG, _NEAR_MM = 12.0, 12.0
 _WALKS, _RIVALS = 24, 3
 _STRIDES, _MOST_STRIDES = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
 _JITTER = 5.0  # degrees and mm
+_NEARBY = (-8.0, 0.0, 8.0)  # degrees and mm about a starting pose
+_ALL_ROUND = tuple(range(-180, 180, 20))  # degrees within a plane
 _BOTH_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
 _POINTS = 4000
 _BINS = 16
@@ -75,17 +77,14 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.clip(values * _BINS, 0, _BINS - 1).astype(np.uint8)
 
 
-def best_starts(stage: Stage, progress: Progress) -> list[Candidate]:
-    """Where it pays to climb from, best first; none where nothing overlaps.
+def best_starts(stage: Stage, poses: Sequence[Pose], progress: Progress) -> list[Candidate]:
+    """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
-    Tried are the moves that bring together the centres of the bodies, the centres of the grids, or what
-    the headers say, each with turns of −40 to 40° about every axis, upright and after half a turn about
-    each axis (head first against feet first, supine against prone).  The best 24 that differ walk
-    uphill by quick steps.  Returned are the two that came highest, from different starts and perhaps
-    to the same place, which then counts as confirmed, and three rivals elsewhere.
+    The best 24 that differ walk uphill by quick steps.  Returned are the two that came highest, from
+    different starts and perhaps to the same place, which then counts as confirmed, and three rivals
+    elsewhere.
     """
     comparison = Comparison(stage)
-    poses = list(_starts(stage))
     found = []
     for number, pose in enumerate(poses):
         progress(0.5 * number / len(poses), "trying starting poses")
@@ -109,7 +108,7 @@ def _walk(comparison: Comparison, start: Candidate, stage: Stage) -> Candidate:
     best = start
     centre = stage.fixed.centre_of_mass
     for size in _STRIDES:
-        moves = _moves(size, stage.millimetres(size), centre)
+        moves = _moves(stage, size, centre)
         for _ in range(_MOST_STRIDES):
             tried = [best.pose @ move for move in moves]
             scores = [comparison.score(pose) for pose in tried]
@@ -120,12 +119,14 @@ def _walk(comparison: Comparison, start: Candidate, stage: Stage) -> Candidate:
     return best
 
 
-def _moves(degrees: float, millimetres: float, centre: npt.NDArray[np.float64]) -> list[Pose]:
+def _moves(stage: Stage, size: float, centre: npt.NDArray[np.float64]) -> list[Pose]:
     turns = [
-        rotation_about(turn(axis, sign * degrees), centre, centre) for axis in range(3) for sign in (-1, 1)
+        rotation_about(turn(axis, sign * size), centre, centre)
+        for axis in ((2,) if stage.planar else (0, 1, 2))
+        for sign in (-1, 1)
     ]
-    shifts = [rotation_about(np.eye(3), centre, centre + shift) for shift in millimetres * _BOTH_WAYS]
-    return turns + shifts
+    steps = stage.millimetres(size) * (_BOTH_WAYS[_BOTH_WAYS[:, 2] == 0] if stage.planar else _BOTH_WAYS)
+    return turns + [rotation_about(np.eye(3), centre, centre + step) for step in steps]
 
 
 def distinct(candidates: Iterable[Candidate], stage: Stage, count: int) -> list[Candidate]:
@@ -147,21 +148,45 @@ def is_near(one: Pose, other: Pose, stage: Stage) -> bool:
     return turned <= _NEAR_DEG and distance(one, other, body) <= stage.millimetres(_NEAR_MM)
 
 
-def _starts(stage: Stage) -> Iterator[Pose]:
-    """What the headers say, and then a grid of poses, each put off by up to 5° and 5 mm.
+def everywhere(stage: Stage) -> list[Pose]:
+    """What the headers say, and some 1500 poses.
+
+    They bring together the centres of the bodies, the centres of the grids, or what the headers say,
+    each with turns of −40 to 40° about every axis, upright and after half a turn about each axis (head
+    first against feet first, supine against prone).  Single slices are turned all round.
+    """
+    fixed, moving = stage.fixed, stage.moving
+    body = fixed.centre_of_mass
+    meetings = [(body, moving.centre_of_mass), (fixed.centre, moving.centre), (body, body)]
+    if stage.planar:
+        turns = [turn(2, angle) for angle in sorted(_ALL_ROUND, key=abs)]
+    else:
+        turns = [half_turn @ rotation for half_turn in _HALF_TURNS for rotation in rotation_grid(_ANGLES)]
+    poses = [rotation_about(turned, *meeting) for turned in turns for meeting in meetings]
+    return [np.eye(4), *_put_off(stage, poses)]
+
+
+def nearby(stage: Stage, start: Pose) -> list[Pose]:
+    """``start``, and turns of −8 to 8° and shifts of 8 mm about it."""
+    body = stage.fixed.centre_of_mass
+    turns = [turn(2, angle) for angle in _NEARBY] if stage.planar else rotation_grid(_NEARBY)
+    shifts = stage.millimetres(_NEARBY[-1]) * np.concatenate([np.zeros((1, 3)), _BOTH_WAYS])
+    if stage.planar:
+        shifts = shifts[shifts[:, 2] == 0]
+    moves = [rotation_about(turned, body, body + shift) for turned in turns for shift in shifts]
+    return [start, *_put_off(stage, [start @ move for move in moves])]
+
+
+def _put_off(stage: Stage, poses: Iterable[Pose]) -> Iterator[Pose]:
+    """Each pose, put off by up to 5° and 5 mm.
 
     Put off at random, so that walks that meet have come by different ways: from a regular grid, by
     strides that divide it, they would meet on the same points whatever the images show.
     """
-    fixed, moving = stage.fixed, stage.moving
     random = np.random.default_rng(stage.seed)
-    body = fixed.centre_of_mass
-    meetings = [(body, moving.centre_of_mass), (fixed.centre, moving.centre), (body, body)]
-    yield np.eye(4)
-    for half_turn in _HALF_TURNS:
-        for rotation in rotation_grid(_ANGLES):
-            for centre, target in meetings:
-                x, y, z = random.uniform(-_JITTER, _JITTER, 3)
-                off = stage.millimetres(1) * random.uniform(-_JITTER, _JITTER, 3)
-                about = half_turn @ rotation @ turn(0, x) @ turn(1, y) @ turn(2, z)
-                yield rotation_about(about, centre, target + off)
+    body = stage.fixed.centre_of_mass
+    free = np.array([0, 0, 1, 1, 1, 0]) if stage.planar else np.ones(6)
+    for pose in poses:
+        x, y, z, *shift = free * random.uniform(-_JITTER, _JITTER, 6)
+        off = body + stage.millimetres(1) * np.array(shift)
+        yield pose @ rotation_about(turn(0, x) @ turn(1, y) @ turn(2, z), body, off)

@@ -1,0 +1,196 @@
+"""The linear search, from two volumes to a pose and the figures that tell how far to trust it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import RegistrationError
+from ..progress import Progress, subrange
+from .poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, stretches
+from .search import Candidate, Stage, Within
+from .starts import Comparison, best_starts, everywhere, is_near, nearby
+
+__all__ = ["Found", "Wanted", "search_linear"]
+
+_CONFIRMED_MM = 1.0  # two searches that end this near need no third
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What is searched for.
+
+    Parameters
+    ----------
+    kind:
+        "rigid", "similarity" or "affine".
+    start:
+        The rigid pose near which is searched; None: everywhere.
+    before:
+        The pose with which the result is compared; None: the volumes lay nowhere before.
+    travel_mm, travel_deg:
+        How far from ``start`` the search may go; None: anywhere.
+    """
+
+    kind: str
+    start: Pose | None
+    before: Pose | None
+    travel_mm: float | None = None
+    travel_deg: float | None = None
+
+    def backwards(self) -> Wanted:
+        """The same with the roles of the volumes exchanged."""
+        start, before = (None if one is None else inverse(one) for one in (self.start, self.before))
+        return replace(self, start=start, before=before)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A pose, the point about which its angles are stated, and the figures."""
+
+    pose: Pose
+    centre: npt.NDArray[np.float64]
+    figures: Mapping[str, float]
+
+
+def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Found:
+    """Find the pose of the moving volume, on ``stages`` from coarse to fine.
+
+    The search compares the voxels of the smaller field of view, whichever volume that is: all of them
+    lie within the other one at the right pose, so that a thin slab is judged by the whole slab.
+
+    Raises
+    ------
+    RegistrationError
+        If the volumes cannot be compared, or overlap in no pose that was tried.
+    """
+    if stages[0].moving.volume < stages[0].fixed.volume:
+        found = _search([one.backwards() for one in stages], wanted.backwards(), progress)
+        pose, centre = inverse(found.pose), apply(found.pose, found.centre)
+        found = Found(pose, centre, found.figures)
+    else:
+        found = _search(stages, wanted, progress)
+    return replace(found, figures={**found.figures, **_shape(found, stages[0], wanted)})
+
+
+def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Found:
+    coarse, middle, fine = stages
+    within = _within(coarse, wanted)
+    poses = everywhere(coarse) if wanted.start is None else nearby(coarse, wanted.start)
+    starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2))
+    tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
+    soft = wanted.kind != "rigid"
+    finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.5 if soft else 0.7), within)
+    if soft:
+        finalists = _climb_all(middle, finalists, subrange(progress, 0.5, 0.7), wanted.kind, within)
+    if not finalists:
+        raise RegistrationError(
+            "in none of the poses that were tried do the volumes overlap in anything that could be compared: "
+            "check that both show the same part of the body, or give another initial transform"
+        )
+    part = subrange(progress, 0.7, 0.9)
+    final = fine.climb(finalists[0].pose, part, "searching at the finest level", wanted.kind, within)
+    if not math.isfinite(final.mi):
+        raise RegistrationError(
+            "the volumes lost their overlap at the finest level: give an initial transform"
+        )
+    part = subrange(progress, 0.9, 1.0)
+    back = middle.backwards().climb(inverse(final.pose), part, "checking: registering back", wanted.kind)
+    progress(1.0, "registered")
+    agreement = _agreement(middle, finalists, tried)
+    return Found(
+        final.pose,
+        coarse.fixed.centre_of_mass,
+        agreement | _comparison(middle, wanted.before, final.pose, back.pose),
+    )
+
+
+def _within(stage: Stage, wanted: Wanted) -> Within | None:
+    """Whether a pose is as near to the start as it must be."""
+    start, most_mm, most_deg = wanted.start, wanted.travel_mm, wanted.travel_deg
+    if start is None or most_mm is None or most_deg is None:
+        return None
+    body = stage.fixed.foreground_points[:: 1 + len(stage.fixed.foreground_points) // 300]
+
+    def within(pose: Pose) -> bool:
+        turned = rotation_angle(pose @ inverse(start))
+        return turned <= most_deg and distance(pose, start, body) <= stage.millimetres(most_mm)
+
+    return within
+
+
+def _finalists(
+    stage: Stage, tried: Sequence[Candidate], progress: Progress, within: Within | None
+) -> list[Candidate]:
+    """The best two climbed further, and the third where these do not agree; best first."""
+    first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
+    if len(first) == 2:
+        apart = distance(first[0].pose, first[1].pose, stage.fixed.foreground_points)
+        if apart <= stage.millimetres(_CONFIRMED_MM):
+            return first
+    third = _climb_all(stage, tried[2:3], subrange(progress, 2 / 3, 1), within=within)
+    return sorted(first + third, key=lambda one: -one.mi)
+
+
+def _climb_all(
+    stage: Stage,
+    candidates: Sequence[Candidate],
+    progress: Progress,
+    kind: str = "rigid",
+    within: Within | None = None,
+) -> list[Candidate]:
+    """Every candidate climbed to its maximum, best first, without those that lost the overlap."""
+    climbed = []
+    for number, one in enumerate(candidates):
+        part = subrange(progress, number / len(candidates), (number + 1) / len(candidates))
+        message = f"searching at {stage.level.spacing:g} mm, candidate {number + 1} of {len(candidates)}"
+        climbed.append(stage.climb(one.pose, part, message, kind, within))
+    return sorted((one for one in climbed if math.isfinite(one.mi)), key=lambda one: -one.mi)
+
+
+def _agreement(stage: Stage, finalists: Sequence[Candidate], tried: Sequence[Candidate]) -> dict[str, float]:
+    """How near another search came to the best one, and how good the best of the other places is."""
+    best, *others = finalists
+    body = stage.fixed.foreground_points
+    apart = [distance(best.pose, one.pose, body) for one in others]
+    nearest = others[int(np.argmin(apart))].pose if others else best.pose
+    elsewhere = [one.mi / tried[0].mi for one in tried if not is_near(one.pose, best.pose, stage)]
+    return {
+        "agreement_mm": min(apart, default=math.nan),
+        "agreement_deg": rotation_angle(best.pose @ inverse(nearest)) if others else math.nan,
+        "rival": max(elsewhere, default=0.0),
+    }
+
+
+def _comparison(stage: Stage, before: Pose | None, after: Pose, back: Pose) -> dict[str, float]:
+    """Figures of the pose found against where the volumes lay."""
+    start = -math.inf if before is None else stage.score(before)
+    return {
+        "mi_before": start if math.isfinite(start) else math.nan,
+        "mi_after": stage.score(after),
+        "overlap": Comparison(stage).overlap(after),
+        "inverse_consistency_mm": distance(inverse(back), after, stage.fixed.foreground_points),
+    }
+
+
+def _shape(found: Found, stage: Stage, wanted: Wanted) -> dict[str, float]:
+    """What the pose does to the body."""
+    middle = stage.fixed.centre_of_mass
+    figures = {
+        "rotation_deg": rotation_angle(found.pose),
+        "shift_mm": float(np.linalg.norm(apply(found.pose, middle) - middle)),
+    }
+    if wanted.kind != "rigid":
+        matrix = found.pose[:2, :2] if stage.planar else found.pose[:3, :3]
+        most, *_, least = stretches(matrix).tolist()
+        figures |= {"scale_least": least, "scale_most": most, "shear_deg": shear_angle(matrix)}
+    if wanted.start is not None and wanted.travel_mm is not None and wanted.travel_deg is not None:
+        moved = distance(found.pose, wanted.start, stage.fixed.foreground_points)
+        turned = rotation_angle(found.pose @ inverse(wanted.start))
+        share = max(moved / stage.millimetres(wanted.travel_mm), turned / wanted.travel_deg)
+        figures |= {"travel_mm": moved, "travel_deg": turned, "travel": share}
+    return figures
