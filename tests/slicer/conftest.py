@@ -6,12 +6,31 @@ They run where slicer-core and PySide6 have wheels; elsewhere they skip, naming 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+TESTS = str(Path(__file__).parents[1])
+
+
+def import_slicer() -> None:
+    """Import the real package first, and alone.
+
+    It takes every folder named ``slicer`` on the path for a part of itself, and this one is named so.
+    """
+    path = sys.path[:]
+    sys.path[:] = [folder for folder in path if folder != TESTS]
+    with contextlib.suppress(ModuleNotFoundError):  # then the tests skip, or fail
+        import slicer  # noqa: F401
+    sys.path[:] = path
+
+
+import_slicer()
 
 OPTIONAL = {"slicer": "slicer-core", "vtk": "vtk", "PySide6": "PySide6-Essentials"}
 
