@@ -14,13 +14,20 @@ from typing import Any
 from .errors import ParameterError, ReadError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
 from .io import ReadOptions
+from .io.transforms import CONVENTIONS
 from .metrics import PROFILES
+from .registration import KINDS, PRESETS
+from .resampling import parse_grid
 from .volume import MODALITIES
 
-__all__ = ["REGISTRATIONS", "Recipe", "Study"]
+__all__ = ["INTERPOLATIONS", "STARTS", "Recipe", "Study"]
 
-REGISTRATIONS = ("rigid", "none")
-"""Kinds of registration that a recipe can ask for."""
+STARTS = ("auto", "search", "header")
+"""Where the search for a pose begins, if neither a transform nor landmarks are given: ``search`` tries many
+poses, ``header`` trusts the headers roughly, ``auto`` does so where both name one frame of reference."""
+
+INTERPOLATIONS = ("linear", "bspline", "nearest")
+"""Those of :data:`medfuse.resampling.INTERPOLATIONS` that suit pictures."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,23 @@ class Study:
         Modality of each volume, the fixed one first, where the files do not say ("" to leave it to the file);
         empty for all.
     initial_transforms:
-        ITK transform file of each moving volume (fixed to moving points, LPS), or None; empty for all.
+        Transform file of each moving volume, or None; empty for all.
     reading:
         How each volume is read, the fixed one first, where its file leaves a choice; empty for none.
+    conventions:
+        What each transform file's numbers mean, one of :data:`medfuse.io.transforms.CONVENTIONS` or ""
+        (see there); empty for all.
+    landmarks:
+        For each moving volume the files with landmarks of the fixed and of this volume, or None; empty
+        for all.
 
     Raises
     ------
     ParameterError
-        If there is no moving volume, or a list is not as long as it must be.
+        If there is no moving volume, a list is not as long as it must be, or a volume has both a
+        transform and landmarks, or a convention without a transform.
     UnknownNameError
-        For a modality that is not one of :data:`medfuse.volume.MODALITIES`.
+        For a modality or convention that does not exist.
     """
 
     fixed: Path
@@ -54,6 +68,8 @@ class Study:
     modalities: tuple[str, ...] = ()
     initial_transforms: tuple[Path | None, ...] = ()
     reading: tuple[ReadOptions, ...] = ()
+    conventions: tuple[str, ...] = ()
+    landmarks: tuple[tuple[Path, Path] | None, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed", Path(self.fixed))
@@ -62,6 +78,9 @@ class Study:
         given = tuple(Path(path) if path else None for path in self.initial_transforms)
         object.__setattr__(self, "initial_transforms", given)
         object.__setattr__(self, "reading", tuple(self.reading))
+        object.__setattr__(self, "conventions", tuple(self.conventions))
+        pairs = tuple((Path(pair[0]), Path(pair[1])) if pair else None for pair in self.landmarks)
+        object.__setattr__(self, "landmarks", pairs)
         if not self.moving:
             raise ParameterError(
                 "one volume only: fusion needs a fixed volume and one or more moving volumes"
@@ -72,11 +91,36 @@ class Study:
         for modality in self.modalities:
             if modality and modality not in MODALITIES:
                 raise UnknownNameError("modality", modality, MODALITIES)
+        self._check_starts()
+
+    def _check_starts(self) -> None:
+        count = len(self.moving)
+        _check_length("transform conventions", self.conventions, count, "moving volumes")
+        _check_length("pairs of landmark files", self.landmarks, count, "moving volumes")
+        none = (None,) * count
+        starts = (self.initial_transforms or none, self.conventions or none, self.landmarks or none)
+        for transform, convention, landmarks in zip(*starts, strict=True):
+            if convention and convention not in CONVENTIONS:
+                raise UnknownNameError("transform convention", convention, CONVENTIONS)
+            if convention and transform is None:
+                raise ParameterError(
+                    f"transform convention {convention!r}: there is no transform file it is for"
+                )
+            if transform is not None and landmarks is not None:
+                raise ParameterError(
+                    f"a moving volume has both a transform ({transform}) and landmarks: give one of them"
+                )
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All volumes, the fixed one first."""
         return (self.fixed, *self.moving)
+
+    @property
+    def start_files(self) -> tuple[Path, ...]:
+        """The files of transforms and landmarks, in the order of the moving volumes."""
+        transforms = [path for path in self.initial_transforms if path is not None]
+        return (*transforms, *(path for pair in self.landmarks if pair for path in pair))
 
 
 @dataclass(frozen=True)
@@ -92,9 +136,18 @@ class Recipe:
     parameters:
         Parameters of the method that differ from the preset.
     registration:
-        One of :data:`REGISTRATIONS`; "none" where the volumes are aligned already.
+        One of :data:`medfuse.registration.KINDS`; "none" where the volumes are aligned already, or by the
+        transform or the landmarks given.
+    registration_preset:
+        A name of :data:`medfuse.registration.PRESETS`, or "auto" for the one that suits the modalities.
+    registration_start:
+        One of :data:`STARTS`.
     accept_registration:
         Go on even if the registration's verdict is "failed".
+    grid:
+        That of the result: see :mod:`medfuse.resampling.grids`.
+    interpolation:
+        One of :data:`INTERPOLATIONS`.
     windows:
         See :func:`medfuse.intensity.window_specs`.
     profile:
@@ -118,7 +171,11 @@ class Recipe:
     preset: str = "auto"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     registration: str = "rigid"
+    registration_preset: str = "auto"
+    registration_start: str = "auto"
     accept_registration: bool = False
+    grid: str = "fixed"
+    interpolation: str = "linear"
     windows: tuple[str, ...] = ()
     profile: str = "default"
     device: str = "auto"
@@ -129,10 +186,17 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", dict(self.parameters))
         object.__setattr__(self, "windows", tuple(self.windows))
-        if self.registration not in REGISTRATIONS:
-            raise UnknownNameError("registration", self.registration, REGISTRATIONS)
-        if self.profile not in PROFILES:
-            raise UnknownNameError("profile", self.profile, PROFILES)
+        choices = {
+            "registration": KINDS,
+            "registration_preset": ("auto", *PRESETS),
+            "registration_start": STARTS,
+            "interpolation": INTERPOLATIONS,
+            "profile": PROFILES,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name.replace("_", " "), getattr(self, name), known)
+        parse_grid(self.grid)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 1:
             raise ParameterError(f"seed {self.seed!r}: expected a whole number of at least 1")
 

@@ -276,7 +276,7 @@ class TestFlirt:
 
     def test_needs_grids(self, tmp_path: Path) -> None:
         np.savetxt(tmp_path / "m.mat", np.eye(4))
-        with pytest.raises(ParameterError, match="needs the grids"):
+        with pytest.raises(ParameterError, match="those of the NIfTI files it had"):
             read_transform(tmp_path / "m.mat")
         assert read_transform(tmp_path / "m.mat", "lps").TransformPoint((1.0, 2.0, 3.0)) == (1, 2, 3)
 

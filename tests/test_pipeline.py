@@ -266,14 +266,14 @@ class TestOtherWays:
     def test_failed_registration_stops_unless_accepted(self, study, monkeypatch):
         import dataclasses
 
-        import medfuse.pipeline
+        import medfuse.pipeline.alignment
 
-        real = medfuse.pipeline.register
+        real = medfuse.pipeline.alignment.register
 
         def fail(*args, **kwargs):
             return dataclasses.replace(real(*args, **kwargs), verdict="failed", reasons=("it does not fit",))
 
-        monkeypatch.setattr(medfuse.pipeline, "register", fail)
+        monkeypatch.setattr(medfuse.pipeline.alignment, "register", fail)
         recipe = Recipe(method="average", registration="none")
         with pytest.raises(
             RegistrationError, match=r"moving volume failed: it does not fit. Give --initial-transform"

@@ -153,7 +153,11 @@ def _from_numbers(
     flirt = space == "fsl" or (not space and path.suffix.lower() == ".mat")
     if flirt:
         if grids is None:
-            raise ParameterError(f"{path}: FLIRT's matrix needs the grids of the volumes it was made for")
+            raise ParameterError(
+                f"{path}: 4×4 numbers in .mat are taken as FLIRT's, whose millimetres are those of the NIfTI "
+                "files it had: give these as fixed and moving volume, or say by a convention (lps, ras) what "
+                "the numbers are"
+            )
         how = "-in FIXED -ref MOVING" if inverse else "-in MOVING -ref FIXED"
         note = f"initial transform: taken as FLIRT's, made with {how} from these very NIfTI files"
         return matrices.from_flirt(numbers if inverse else matrices.inverse(numbers), *grids), (note,)

@@ -1,0 +1,123 @@
+"""One patient's story: read, register, resample, rescale (:mod:`.alignment`), fuse, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..colour import combine_chroma, merge_colour, split_colour
+from ..fusion import METHODS, Fused, FusionMethod, check_sources
+from ..intensity import Window
+from ..io.dicom import notes_on_writing
+from ..metrics import Scores, evaluate
+from ..progress import Progress, ignore, subrange
+from ..recipe import Recipe, Study
+from ..volume import Volume
+from ..weights import find_weights
+from .alignment import Aligned, Clock, align
+
+__all__ = ["BASELINES", "Aligned", "StudyResult", "align", "run_study"]
+
+BASELINES = ("average", "maximum", "pca")
+"""Methods whose scores stand beside the chosen one's, so that a reader sees what it adds."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudyResult(Aligned):
+    """All that came out of one study, in memory; :func:`medfuse.write_result` makes a folder of it.
+
+    Parameters
+    ----------
+    method:
+        The configured method, after presets.
+    fused:
+        The method's result.
+    baselines:
+        Key -> result of the other methods shown for comparison.
+    scores:
+        Key -> scores of the chosen method (first) and of the baselines.
+
+    The others are those of :class:`Aligned`.
+    """
+
+    method: FusionMethod
+    fused: Fused
+    baselines: Mapping[str, np.ndarray]
+    scores: Mapping[str, Scores]
+
+    @property
+    def fused_volume(self) -> Volume:
+        """The fused volume in [0, 1] on the fixed volume's grid; its luma, if a source is coloured."""
+        return Volume(self.fused.array, self.volumes[0].geometry, "OT")
+
+    @property
+    def fused_colour(self) -> Volume | None:
+        """The fused volume (z, y, x, 3), 0 to 255, with the chroma of coloured sources; None without any.
+
+        A source's chroma is scaled as its luma was; where it was not measured, it is grey.
+        """
+        chromas = [
+            _chroma(volume, window)
+            for volume, window in zip(self.volumes, self.windows, strict=True)
+            if volume.is_colour
+        ]
+        if not chromas:
+            return None
+        colours = merge_colour(self.fused.array, combine_chroma(np.stack(chromas)))
+        return self.fused_volume.with_array(np.rint(255 * colours))
+
+
+def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = ignore) -> StudyResult:
+    """Read, register, fuse and score one study.  Nothing is written.
+
+    Parameters
+    ----------
+    study:
+        The files.
+    recipe:
+        What to do; None for the defaults.
+    progress:
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+
+    Raises
+    ------
+    MedfuseError
+        One of its subclasses, with what to do about it.
+    """
+    recipe = recipe or Recipe()
+    method = recipe.build_method()  # first, so that a typing error costs no reading
+    for name in getattr(method, "required_weights", ()):
+        find_weights(name)
+    aligned = align(study, recipe, subrange(progress, 0.0, 0.25))
+    clock = Clock(aligned.timings)
+    sources = aligned.sources
+    with clock("fuse"):
+        fused = method(check_sources(sources), subrange(progress, 0.25, 0.9))
+        baselines = {key: METHODS[key]()(sources).array for key in BASELINES if key != recipe.method}
+    with clock("score"):
+        results = {recipe.method: fused.array, **baselines}
+        scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 1.0))
+    known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
+    if recipe.dicom:
+        linear = [one.transform.IsLinear() for one in aligned.registrations]
+        more = notes_on_writing([volume.metadata for volume in aligned.volumes], linear)
+        known["notes"] = (*aligned.notes, *more)
+    known["timings"] = clock.seconds
+    return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores)
+
+
+def _score(
+    sources: np.ndarray, results: Mapping[str, np.ndarray], profile: str, progress: Progress
+) -> dict[str, Scores]:
+    scores = {}
+    for i, (key, array) in enumerate(results.items()):
+        part = subrange(progress, i / len(results), (i + 1) / len(results))
+        scores[key] = evaluate(sources, array, profile, part)
+    return scores
+
+
+def _chroma(volume: Volume, window: Window) -> np.ndarray:
+    chroma = split_colour((volume.array - window.lower) / (window.upper - window.lower))[1]
+    return chroma if volume.valid is None else np.where(volume.valid[..., None], chroma, 0.5)

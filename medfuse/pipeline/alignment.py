@@ -1,0 +1,222 @@
+"""The first half of a study: read, register, resample, rescale."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from ..errors import RegistrationError
+from ..intensity import Window, choose_window, rescale, window_specs
+from ..io import ReadOptions, read_volume, sha256_of
+from ..io.dicom import notes_on_patients
+from ..io.files import existing
+from ..progress import Progress, ignore, subrange
+from ..recipe import Recipe, Study
+from ..registration import Registration, register
+from ..resampling import check_memory, output_grid, resample
+from ..volume import Geometry, Volume
+from .starts import Start, choose_start
+
+__all__ = ["Aligned", "Clock", "align"]
+
+_RANK = {"ok": 0, "doubtful": 1, "failed": 2}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Aligned:
+    """The volumes of one study on one grid; :func:`medfuse.report.write_aligned` makes a folder of them.
+
+    Parameters
+    ----------
+    study, recipe:
+        What was asked for.
+    volumes:
+        The fixed volume and the registered moving ones on one grid, in their own units.
+    windows:
+        How each is mapped to [0, 1].
+    registrations:
+        One for each moving volume.
+    starts:
+        Where each search began.
+    sources:
+        float32 (n, z, y, x) in [0, 1]: the volumes by their windows.
+    hashes:
+        sha256 of each input, the fixed one first.
+    timings:
+        Seconds of each stage.
+    notes:
+        What had to be assumed or repaired.
+    """
+
+    study: Study
+    recipe: Recipe
+    volumes: tuple[Volume, ...]
+    windows: tuple[Window, ...]
+    registrations: tuple[Registration, ...]
+    starts: tuple[Start, ...]
+    sources: np.ndarray
+    hashes: tuple[str, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What to call each volume: ``fixed CT``, ``moving MR``, ``moving 2 US``."""
+        names = _order(len(self.volumes))
+        return tuple(f"{name} {one.modality}" for name, one in zip(names, self.volumes, strict=True))
+
+
+def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
+    """Read and register the volumes of one study and bring them onto one grid.  Nothing is written.
+
+    Every volume is interpolated at most once, by the whole transform from the fixed volume to it.
+
+    Parameters
+    ----------
+    study:
+        The files.
+    recipe:
+        What to do; its method and metrics do not matter here.
+    progress:
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+
+    Raises
+    ------
+    MedfuseError
+        One of its subclasses, with what to do about it.
+    """
+    for path in study.start_files:
+        existing(path)
+    clock = Clock()
+    with clock("read"):
+        read = _read(study, subrange(progress, 0.0, 0.2))
+        hashes = tuple(sha256_of(path) for path in study.paths)
+        specs = window_specs(recipe.windows, [volume.modality for volume in read])
+        windows = tuple(choose_window(*pair) for pair in zip(read, specs, strict=True))
+        _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
+    with clock("register"):
+        starts = tuple(choose_start(study, recipe, i, read[0], one) for i, one in enumerate(read[1:]))
+        registrations = _register(read, starts, recipe, subrange(progress, 0.2, 0.9))
+    with clock("resample"):
+        grid = _grid(recipe, read, [one.transform for one in registrations])
+        volumes = _onto(grid, read, registrations, recipe.interpolation)
+        sources = np.stack([rescale(*pair).array for pair in zip(volumes, windows, strict=True)])
+    progress(1.0, "aligned")
+    return Aligned(
+        study=study, recipe=recipe, volumes=volumes, windows=windows, registrations=registrations,
+        starts=starts, sources=sources, hashes=hashes, timings=clock.seconds,
+        notes=(*_notes(volumes, starts, registrations), *_notes_on_grid(recipe, read[0], grid)),
+    )  # fmt: skip
+
+
+def _read(study: Study, progress: Progress) -> tuple[Volume, ...]:
+    modalities = study.modalities or ("",) * len(study.paths)
+    reading = study.reading or (ReadOptions(),) * len(study.paths)
+    volumes = []
+    for i, (path, modality, options) in enumerate(zip(study.paths, modalities, reading, strict=True)):
+        progress(i / len(study.paths), f"reading the {_order(len(study.paths))[i]} volume")
+        volumes.append(read_volume(path, modality=modality or None, **asdict(options)))
+    return tuple(volumes)
+
+
+def _register(
+    volumes: Sequence[Volume], starts: Sequence[Start], recipe: Recipe, progress: Progress
+) -> tuple[Registration, ...]:
+    fixed, *moving = volumes
+    registrations = []
+    for i, (volume, start) in enumerate(zip(moving, starts, strict=True)):
+        part = subrange(progress, i / len(moving), (i + 1) / len(moving))
+        found = _search(fixed, volume, start, recipe, part)
+        if found.verdict == "failed" and not recipe.accept_registration:
+            raise RegistrationError(
+                f"registration of the {_order(len(volumes))[i + 1]} volume failed: "
+                f"{'; '.join(found.reasons)}. Give --initial-transform or --landmarks, or look at it and go "
+                "on with --accept-registration"
+            )
+        registrations.append(found)
+    return tuple(registrations)
+
+
+def _search(fixed: Volume, moving: Volume, start: Start, recipe: Recipe, progress: Progress) -> Registration:
+    """Register from ``start``; where only a header said so and is not confirmed, search everywhere too."""
+
+    def found_from(where: str, part: Progress) -> Registration:
+        return register(
+            fixed,
+            moving,
+            kind=recipe.registration,
+            preset=recipe.registration_preset,
+            start=where,
+            initial_transform=start.transform,
+            seed=recipe.seed,
+            progress=part,
+        )
+
+    near = found_from(start.start, subrange(progress, 0.0, 0.5 if start.may_search else 1.0))
+    if not start.may_search or near.verdict in ("ok", "given"):
+        return near
+    far = found_from("search", subrange(progress, 0.5, 1.0))
+    return far if _RANK[far.verdict] < _RANK[near.verdict] else near
+
+
+def _grid(recipe: Recipe, volumes: Sequence[Volume], transforms: Sequence[object]) -> Geometry:
+    fixed, *moving = [volume.geometry for volume in volumes]
+    grid = output_grid(recipe.grid, fixed, list(zip(moving, transforms, strict=True)))
+    if grid is not fixed:
+        check_memory(grid, len(volumes))
+    return grid
+
+
+def _onto(
+    grid: Geometry, volumes: Sequence[Volume], registrations: Sequence[Registration], interpolation: str
+) -> tuple[Volume, ...]:
+    fixed, *moving = volumes
+    moved = (
+        resample(volume, grid, registration.transform, interpolation=interpolation)
+        for volume, registration in zip(moving, registrations, strict=True)
+    )
+    own = fixed if grid is fixed.geometry else resample(fixed, grid, interpolation=interpolation)
+    return (own, *moved)
+
+
+def _notes(
+    volumes: Sequence[Volume], starts: Sequence[Start], registrations: Sequence[Registration]
+) -> list[str]:
+    order = _order(len(volumes))
+    notes = [f"{name}: {note}" for name, volume in zip(order, volumes, strict=True) for note in volume.notes]
+    for name, start, found in zip(order[1:], starts, registrations, strict=True):
+        notes += [f"{name}: {note}" for note in start.notes]
+        if start.may_search and found.start == "search":
+            notes.append(f"{name}: the headers' pose was not confirmed, so that many poses were tried")
+    return [*notes, *notes_on_patients([volume.metadata for volume in volumes])]
+
+
+def _notes_on_grid(recipe: Recipe, fixed: Volume, grid: Geometry) -> list[str]:
+    if grid is fixed.geometry:
+        return []
+    return [
+        f"grid {recipe.grid}: all volumes, the fixed one too, were resampled onto {grid.describe()} "
+        f"({recipe.interpolation}); the fixed volume's own grid is {fixed.geometry.describe()}"
+    ]
+
+
+def _order(n: int) -> tuple[str, ...]:
+    return ("fixed", "moving") if n == 2 else ("fixed", *(f"moving {i}" for i in range(1, n)))
+
+
+class Clock:
+    """Seconds spent in named stages, after those that ``before`` holds."""
+
+    def __init__(self, before: Mapping[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = dict(before or {})
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,93 @@
+"""Where the search for a moving volume's pose begins, and on whose word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..io import open_transform
+from ..io.formats import format_of
+from ..landmarks import LandmarkFit, fit_landmarks
+from ..recipe import Recipe, Study
+from ..registration import PRESETS, preset_for
+from ..volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = ["Start", "choose_start"]
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where a search begins.
+
+    Parameters
+    ----------
+    transform:
+        Fixed to moving points, LPS mm; None: see ``start``.
+    start:
+        "search" (many poses) or "header", as :func:`medfuse.register` takes it.
+    may_search:
+        Whether "header" was chosen here, so that many poses may be tried if it is not confirmed.
+    landmarks:
+        The fit that ``transform`` is from, if it is from landmarks.
+    notes:
+        What was assumed.
+    """
+
+    transform: SimpleITK.Transform | None = None
+    start: str = "search"
+    may_search: bool = False
+    landmarks: LandmarkFit | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving: Volume) -> Start:
+    """Where to begin for the moving volume ``index``: its transform, its landmarks, the headers, or anywhere.
+
+    Raises
+    ------
+    ReadError, ParameterError
+        If its files cannot be read or used.
+    """
+    transform = study.initial_transforms[index] if study.initial_transforms else None
+    landmarks = study.landmarks[index] if study.landmarks else None
+    if transform is not None:
+        return _from_file(study, index, transform, fixed, moving)
+    if landmarks is not None:
+        fit = fit_landmarks(*landmarks)
+        return Start(fit.to_itk(), landmarks=fit, notes=(*fit.notes, fit.describe()))
+    if recipe.registration_start != "auto":
+        return Start(start=recipe.registration_start)
+    if not share_frame(fixed.metadata, moving.metadata):
+        return Start()
+    if recipe.registration == "none":
+        return Start(start="header", notes=("both headers name the same frame of reference",))
+    note = (
+        "both headers name the same frame of reference, so that the search began where they place the volumes"
+    )
+    return Start(start="header", may_search=_may_search(recipe, fixed, moving), notes=(note,))
+
+
+def _from_file(study: Study, index: int, path: Path, fixed: Volume, moving: Volume) -> Start:
+    """FLIRT's millimetres are those of NIfTI files: of any other file the grids would mislead."""
+    files = (study.fixed, study.moving[index])
+    are_nifti = all((format_of(file) or ("",))[0] in (".nii", ".nii.gz") for file in files)
+    grids = (fixed.geometry, moving.geometry) if are_nifti else None
+    transform, notes = open_transform(path, study.conventions[index] if study.conventions else "", grids)
+    return Start(transform, notes=notes)
+
+
+def share_frame(fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> bool:
+    """Whether two headers name one frame of reference: coordinates of one patient in one position."""
+    name = fixed.get("FrameOfReferenceUID")
+    return bool(name) and name == moving.get("FrameOfReferenceUID")
+
+
+def _may_search(recipe: Recipe, fixed: Volume, moving: Volume) -> bool:
+    name = recipe.registration_preset
+    preset = preset_for(fixed.modality, moving.modality) if name == "auto" else PRESETS[name]
+    return not preset.needs_start
