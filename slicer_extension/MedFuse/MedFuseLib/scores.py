@@ -124,5 +124,5 @@ def _fill(node: Any, columns: Sequence[Any]) -> None:
     node.RemoveAllColumns()
     for column in columns:
         node.AddColumn(column)
-    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)
