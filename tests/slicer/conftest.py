@@ -65,6 +65,7 @@ def scene() -> Iterator[Any]:
 
     scene = slicer.vtkMRMLScene()
     slicer.mrmlScene = scene
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)  # the application has it from the start
     yield scene
     scene.Clear(True)
     del slicer.mrmlScene

@@ -98,7 +98,7 @@ def read_folder(folder: Path, moving: int) -> ResultFolder:
                 method: {key: _number(value) for key, value in scores.items()}
                 for method, scores in provenance["scores"].items()
             },
-            per_slice=per_slice,
+            per_slice={method: per_slice[method] for method in provenance["scores"]},
             slices=slices,
             metrics={key: _metric(value) for key, value in provenance["metrics"].items()},
             provenance=provenance,

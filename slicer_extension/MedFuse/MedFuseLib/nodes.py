@@ -50,7 +50,6 @@ class RunNodes:
         self._run = str(1 + max((int(node.GetAttribute(_RUN)) for node in self._made()), default=0))
         self.made: list[Any] = []
         self.folder = 0
-        self._plots = 0
 
     def get(self, class_name: str, role: str, name: str) -> Any:
         """The node of this role, from an earlier run or new."""
@@ -71,9 +70,12 @@ class RunNodes:
     def gather(self, name: str) -> int:
         """Remove what earlier runs left over, put all nodes into one folder, and return its item."""
         self.folder = self._earlier_folder()
-        for node in self._earlier.values():
-            self._scene.RemoveNode(node)
         tree = self._hierarchy
+        for node in self._earlier.values():
+            item = tree.GetItemByDataNode(node)
+            if item:
+                tree.RemoveItem(item, False, False)  # the item alone: the node goes as every other one does
+            self._scene.RemoveNode(node)
         if self.folder:
             tree.SetItemName(self.folder, name)
         else:
