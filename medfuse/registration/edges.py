@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["edges_of"]
 
-_SIGMA = 0.8  # in voxels of the level: what speckle leaves of gradients is smoothed away
-_RIM = 1  # voxels at the border of what was measured whose gradients are not trusted
+_SIGMA = 0.5  # in voxels of the level: what speckle leaves of gradients is smoothed away
+_RIM = 2  # voxels at the border of what was measured whose gradients are not trusted
 _PERCENTILE = 99.5
 
 

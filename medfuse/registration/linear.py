@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..errors import RegistrationError
 from ..progress import Progress, subrange
 from .poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, stretches
-from .search import Candidate, Stage, Within
+from .search import Candidate, Stage, Within, anywhere
 from .starts import Comparison, best_starts, everywhere, is_near, nearby
 
 __all__ = ["Found", "Wanted", "search_linear"]
@@ -81,7 +81,7 @@ def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Foun
     coarse, middle, fine = stages
     within = _within(coarse, wanted)
     poses = everywhere(coarse) if wanted.start is None else nearby(coarse, wanted.start)
-    starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2))
+    starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2), within)
     tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
     soft = wanted.kind != "rigid"
     finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.5 if soft else 0.7), within)
@@ -109,11 +109,11 @@ def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Foun
     )
 
 
-def _within(stage: Stage, wanted: Wanted) -> Within | None:
+def _within(stage: Stage, wanted: Wanted) -> Within:
     """Whether a pose is as near to the start as it must be."""
     start, most_mm, most_deg = wanted.start, wanted.travel_mm, wanted.travel_deg
     if start is None or most_mm is None or most_deg is None:
-        return None
+        return anywhere
     body = stage.fixed.foreground_points[:: 1 + len(stage.fixed.foreground_points) // 300]
 
     def within(pose: Pose) -> bool:
@@ -124,7 +124,7 @@ def _within(stage: Stage, wanted: Wanted) -> Within | None:
 
 
 def _finalists(
-    stage: Stage, tried: Sequence[Candidate], progress: Progress, within: Within | None
+    stage: Stage, tried: Sequence[Candidate], progress: Progress, within: Within
 ) -> list[Candidate]:
     """The best two climbed further, and the third where these do not agree; best first."""
     first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
@@ -133,7 +133,7 @@ def _finalists(
         if apart <= stage.millimetres(_CONFIRMED_MM):
             return first
     third = _climb_all(stage, tried[2:3], subrange(progress, 2 / 3, 1), within=within)
-    return sorted(first + third, key=lambda one: -one.mi)
+    return sorted(first + third, key=lambda one: (not within(one.pose), -one.mi))
 
 
 def _climb_all(
@@ -141,15 +141,19 @@ def _climb_all(
     candidates: Sequence[Candidate],
     progress: Progress,
     kind: str = "rigid",
-    within: Within | None = None,
+    within: Within = anywhere,
 ) -> list[Candidate]:
-    """Every candidate climbed to its maximum, best first, without those that lost the overlap."""
+    """Every candidate climbed to its maximum, without those that lost the overlap.
+
+    Best first; those that went too far come last.
+    """
     climbed = []
     for number, one in enumerate(candidates):
         part = subrange(progress, number / len(candidates), (number + 1) / len(candidates))
         message = f"searching at {stage.level.spacing:g} mm, candidate {number + 1} of {len(candidates)}"
         climbed.append(stage.climb(one.pose, part, message, kind, within))
-    return sorted((one for one in climbed if math.isfinite(one.mi)), key=lambda one: -one.mi)
+    kept = [one for one in climbed if math.isfinite(one.mi)]
+    return sorted(kept, key=lambda one: (not within(one.pose), -one.mi))
 
 
 def _agreement(stage: Stage, finalists: Sequence[Candidate], tried: Sequence[Candidate]) -> dict[str, float]:

@@ -22,9 +22,15 @@ from .sampled import Sampled
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Candidate", "Level", "Stage"]
+__all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Candidate", "Level", "Stage", "Within", "anywhere"]
 
 Within = Callable[[Pose], bool]
+
+
+def anywhere(pose: Pose) -> bool:  # noqa: ARG001 - one of the answers to Within
+    """No limit to where a search may go."""
+    return True
+
 
 THREADS = 1  # with two, ITK adds in the order in which threads finish: runs differ in the ninth digit
 
@@ -124,7 +130,7 @@ class Stage:
             return -math.inf
 
     def climb(
-        self, pose: Pose, progress: Progress, message: str, kind: str = "rigid", within: Within | None = None
+        self, pose: Pose, progress: Progress, message: str, kind: str = "rigid", within: Within = anywhere
     ) -> Candidate:
         """The next maximum of mutual information uphill from ``pose``.
 
@@ -177,7 +183,7 @@ class Stage:
         def report() -> None:
             try:
                 progress(min(1.0, method.GetOptimizerIteration() / level.iterations), message)
-                if within is not None and not within(pose_at(method.GetOptimizerPosition())):
+                if not within(pose_at(method.GetOptimizerPosition())):
                     method.StopRegistration()
             except BaseException as error:  # noqa: BLE001 - SimpleITK would swallow it: raised again below
                 raised.append(error)

@@ -14,6 +14,7 @@ __all__ = ["make_stages"]
 
 _FULL_SIZE = 100.0  # mm
 _PLANAR = 0.5  # a slice has few voxels: it is searched on finer grids
+_EDGES = 0.7  # on coarser grids the edges of brain in ultrasound blur into each other
 
 
 def make_stages(
@@ -26,7 +27,7 @@ def make_stages(
     a :class:`~medfuse.registration.presets.Preset`.
     """
     scale = _scale(fixed, moving, planar)
-    factor = _PLANAR * scale if planar else scale
+    factor = scale * (_PLANAR if planar else 1.0) * (_EDGES if compares == "edges" else 1.0)
     fine, middle, coarse = (level.scaled(factor) for level in (FINE, MIDDLE, COARSE))
     one = prepare(fixed, "fixed", fine.spacing, subrange(progress, 0.0, 0.45))
     two = prepare(moving, "moving", fine.spacing, subrange(progress, 0.45, 0.9))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..progress import Progress
 from .poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
-from .search import Candidate, Stage
+from .search import Candidate, Stage, Within, anywhere
 
 __all__ = ["Comparison", "best_starts", "everywhere", "is_near", "nearby"]
 
@@ -77,7 +77,9 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.clip(values * _BINS, 0, _BINS - 1).astype(np.uint8)
 
 
-def best_starts(stage: Stage, poses: Sequence[Pose], progress: Progress) -> list[Candidate]:
+def best_starts(
+    stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere
+) -> list[Candidate]:
     """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
     The best 24 that differ walk uphill by quick steps.  Returned are the two that came highest, from
@@ -93,7 +95,7 @@ def best_starts(stage: Stage, poses: Sequence[Pose], progress: Progress) -> list
     walked = []
     for number, one in enumerate(distinct(_best_first(found), stage, _WALKS)):
         progress(0.5 + 0.5 * number / _WALKS, "trying starting poses")
-        walked.append(_walk(comparison, one, stage))
+        walked.append(_walk(comparison, one, stage, within))
     walked = _best_first(walked)
     places = distinct(walked, stage, 1 + _RIVALS)
     return walked[:2] + [one for one in places if all(one is not other for other in walked[:2])]
@@ -103,7 +105,7 @@ def _best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda one: -one.mi)
 
 
-def _walk(comparison: Comparison, start: Candidate, stage: Stage) -> Candidate:
+def _walk(comparison: Comparison, start: Candidate, stage: Stage, within: Within) -> Candidate:
     """Uphill from ``start`` by the best of twelve moves, by ±10 mm or ±10°, then 5, then 2.5."""
     best = start
     centre = stage.fixed.centre_of_mass
@@ -111,7 +113,7 @@ def _walk(comparison: Comparison, start: Candidate, stage: Stage) -> Candidate:
         moves = _moves(stage, size, centre)
         for _ in range(_MOST_STRIDES):
             tried = [best.pose @ move for move in moves]
-            scores = [comparison.score(pose) for pose in tried]
+            scores = [comparison.score(pose) if within(pose) else -np.inf for pose in tried]
             top = int(np.argmax(scores))
             if scores[top] <= best.mi:
                 break
