@@ -23,7 +23,7 @@ from .io.transforms.matrices import to_itk
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["LandmarkFit", "fit_landmarks", "fit_points", "match"]
+__all__ = ["LandmarkFit", "fit_landmarks", "fit_points", "match", "rms"]
 
 _FEWEST = 3
 _THINNEST = 0.02  # spread across the line, as a share of the spread along it

@@ -1,4 +1,4 @@
-"""The command line: ``medfuse fuse``, ``batch``, ``demo``, ``methods``, ``metrics``, ``info``, ``weights``.
+"""The command line: one module for each command or group of them.
 
 Exit codes: 0 done, 1 some studies of a batch failed, 2 bad input or usage, 130 cancelled.
 Errors are one line on stderr.
@@ -13,7 +13,7 @@ import typer
 
 from .. import __version__
 from ..errors import Cancelled, MedfuseError
-from . import batch, demo, fuse, listing, score, weights
+from . import batch, demo, fuse, listing, register, score, weights
 
 __all__ = ["app", "main"]
 
@@ -27,6 +27,9 @@ app = typer.Typer(
     help="Medical image fusion in correct geometry. For research use; not a medical device.",
 )
 app.command("fuse")(fuse.fuse)
+app.command("register")(register.register)
+app.command("apply")(register.apply)
+app.add_typer(register.app, name="registration")
 app.add_typer(batch.app, name="batch")
 app.command("demo")(demo.demo)
 app.command("methods")(listing.methods)

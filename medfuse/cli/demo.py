@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..recipe import Recipe, Study
-from .fuse import run
+from .fuse import fuse_study
 from .reporting import ProgressStyle
 
 __all__ = ["demo"]
@@ -34,5 +34,5 @@ def demo(
     for name, path in paths.items():
         write_volume(volumes[name], path, overwrite=True)
     study = Study(paths["ct"], (paths["t1"],), modalities=("CT", "MR"))
-    report = run(study, recipe, output / "result", overwrite=True, style=progress)
+    report = fuse_study(study, recipe, output / "result", overwrite=True, style=progress)
     typer.echo(f"The report: {report.absolute()}")

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..errors import ParameterError
-from ..progress import subrange
 from ..recipe import Recipe, Study
-from .reading import reading_options
+from . import options
 from .reporting import ProgressStyle, reporter
+from .running import run
 
-__all__ = ["fuse", "run"]
+__all__ = ["fuse", "fuse_study"]
 
 
 def fuse(
-    volumes: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FIXED MOVING...",
-            help="Volumes: NIfTI, NRRD or MHA files, or folders with a DICOM series. "
-            "The result lies on the grid of the first.",
-        ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
+    volumes: options.Volumes,
+    output: options.Output,
     method: Annotated[
         str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: dip]")
     ] = None,
@@ -36,123 +30,71 @@ def fuse(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Parameter of the method; repeatable."),
     ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[TARGET=]SPEC",
-            help="Values shown as 0 to 1; repeatable. SPEC: auto, a CT window by name (bone, brain, ...), "
-            "LEVEL/WIDTH, or LOW%-HIGH% of the foreground. TARGET: a modality (MR=1%-99%) or the number "
-            "of a volume (1 is the fixed one); without it, CT.",
-        ),
-    ] = None,
-    modality: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CT|MR|US|PT|NM|OT",
-            help="Modality of each volume in order, where the file does not say; repeatable.",
-        ),
-    ] = None,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="UID|NUMBER|-",
-            help="DICOM series of each volume in order, where a folder holds several; - for none. "
-            "'medfuse info' lists them.",
-        ),
-    ] = None,
-    volume: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="N|-",
-            help="Which volume of each 4-D file, series or cine in order, from 1; - for none.",
-        ),
-    ] = None,
-    spacing: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X,Y[,Z]|-",
-            help="Size of a pixel in mm of each volume in order, for 2-D images and ultrasound that do not "
-            "say it; one number for squares, - for none.",
-        ),
-    ] = None,
-    allow_uneven: Annotated[
-        bool, typer.Option("--allow-uneven", help="Interpolate DICOM slices at uneven steps.")
-    ] = False,
-    suv: Annotated[
-        bool, typer.Option("--suv", help="Read PET as standardised uptake values by body weight.")
-    ] = False,
-    no_registration: Annotated[
-        bool, typer.Option("--no-registration", help="The volumes are aligned already.")
-    ] = False,
-    initial_transform: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="ITK transform (fixed to moving points, LPS) of each moving volume in order, to start from; "
-            "with --no-registration used as it stands.",
-        ),
-    ] = None,
-    accept_registration: Annotated[
-        bool, typer.Option("--accept-registration", help="Go on even if the registration is judged failed.")
-    ] = False,
+    window: options.Windows = None,
+    modality: options.Modalities = None,
+    series: options.Series = None,
+    volume: options.VolumeNumbers = None,
+    spacing: options.Spacings = None,
+    allow_uneven: options.AllowUneven = False,
+    suv: options.Suv = False,
+    registration: options.Kind = None,
+    no_registration: options.NoRegistration = False,
+    registration_preset: options.RegistrationPreset = None,
+    registration_start: options.RegistrationStart = None,
+    initial_transform: options.InitialTransforms = None,
+    transform_convention: options.Conventions = None,
+    landmarks: options.Landmarks = None,
+    accept_registration: options.AcceptRegistration = False,
+    grid: options.Grid = None,
+    interpolation: options.Interpolation = None,
     profile: Annotated[
         str | None, typer.Option(help="Metrics to compute; see 'medfuse metrics list'. [default: default]")
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers. [default: 1]")] = None,
+    seed: options.Seed = None,
     download_weights: Annotated[
         bool,
         typer.Option("--download-weights", help="Fetch the pretrained weights that the method needs."),
     ] = False,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Recipe (TOML) to start from, as a result's recipe.toml."),
-    ] = None,
-    dicom: Annotated[
-        bool,
-        typer.Option(
-            "--dicom", help="Write the result as DICOM too, into the fixed volume's study; names the patient."
-        ),
-    ] = False,
-    keep_identifiers: Annotated[
-        bool,
-        typer.Option("--keep-identifiers", help="Let paths and identity into the report and the provenance."),
-    ] = False,
-    progress: Annotated[ProgressStyle, typer.Option(help="What to show on stderr.")] = ProgressStyle.bar,
-    cancel_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Stop when this file appears.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
+    recipe: options.RecipeFile = None,
+    dicom: options.Dicom = False,
+    keep_identifiers: options.KeepIdentifiers = False,
+    progress: options.ShowProgress = ProgressStyle.bar,
+    cancel_file: options.CancelFile = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Register volumes of one patient, fuse them, and write a folder with a report."""
-    fixed, *moving = volumes
-    study = Study(
-        fixed,
-        tuple(moving),
-        tuple(name.upper() for name in modality or ()),
-        tuple(initial_transform or ()),
-        reading_options(len(volumes), series, volume, spacing, allow_uneven, suv),
-    )
+    reading = {
+        "series": series,
+        "volume": volume,
+        "spacing": spacing,
+        "allow_uneven": allow_uneven,
+        "suv": suv,
+    }
+    study = options.study_of(volumes, modality, initial_transform, transform_convention, landmarks, reading)
     given = {
         "method": method,
         "preset": preset,
         "parameters": _parameters(parameter or []),
         "windows": tuple(window or ()),
-        "registration": "none" if no_registration else None,
+        "registration": options.kind_of(registration, no_registration),
+        "registration_preset": registration_preset,
+        "registration_start": registration_start,
         "accept_registration": accept_registration,
+        "grid": grid,
+        "interpolation": interpolation,
         "profile": profile,
         "device": device,
         "seed": seed,
         "dicom": dicom,
         "keep_identifiers": keep_identifiers,
     }
-    chosen = _recipe(recipe, given)
+    chosen = options.recipe_with(recipe, given)
     if download_weights:
         _fetch_weights(chosen, progress)
-    report = run(study, chosen, output, overwrite, progress, cancel_file)
-    typer.echo(report)
+    typer.echo(fuse_study(study, chosen, output, overwrite, progress, cancel_file))
 
 
 def _fetch_weights(recipe: Recipe, style: ProgressStyle) -> None:
@@ -165,7 +107,7 @@ def _fetch_weights(recipe: Recipe, style: ProgressStyle) -> None:
                 weights.download_weights(name, progress)
 
 
-def run(
+def fuse_study(
     study: Study,
     recipe: Recipe,
     output: Path,
@@ -175,29 +117,10 @@ def run(
 ) -> Path:
     """Run one study, write its folder, say what was assumed, and return the path of the report."""
     from ..pipeline import run_study
-    from ..report import check_output, write_result
+    from ..report import write_result
 
-    check_output(output, overwrite)
-    with reporter(style, cancel_file) as progress:
-        result = run_study(study, recipe, subrange(progress, 0.0, 0.97))
-        progress(0.97, "writing")
-        report = write_result(result, output, overwrite)
-        progress(1.0, "done")
-    for label, registration in zip(result.labels[1:], result.registrations, strict=True):
-        typer.echo(f"registration of {label}: {registration.verdict}", err=True)
-    for note in result.notes:
-        typer.echo(f"note: {note}", err=True)
-    return report
-
-
-def _recipe(path: Path | None, given: dict[str, Any]) -> Recipe:
-    """The recipe file, with what was said on the command line on top of it."""
-    values = (Recipe.read(path) if path else Recipe()).to_mapping()
-    parameters = {**values["parameters"], **given["parameters"]}
-    said = {name: value for name, value in given.items() if value not in (None, ()) and value is not False}
-    if "method" in said and said["method"] != values["method"]:
-        parameters = given["parameters"]  # those of the file belong to another method
-    return Recipe.from_mapping({**values, **said, "parameters": parameters})
+    work = partial(run_study, study, recipe)
+    return run(work, write_result, output, overwrite, style, cancel_file)
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

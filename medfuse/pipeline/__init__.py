@@ -10,15 +10,15 @@ import numpy as np
 from ..colour import combine_chroma, merge_colour, split_colour
 from ..fusion import METHODS, Fused, FusionMethod, check_sources
 from ..intensity import Window
-from ..io.dicom import notes_on_writing
 from ..metrics import Scores, evaluate
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe, Study
 from ..volume import Volume
 from ..weights import find_weights
 from .alignment import Aligned, Clock, align
+from .applying import apply_transform
 
-__all__ = ["BASELINES", "Aligned", "StudyResult", "align", "run_study"]
+__all__ = ["BASELINES", "Aligned", "StudyResult", "align", "apply_transform", "run_study"]
 
 BASELINES = ("average", "maximum", "pca")
 """Methods whose scores stand beside the chosen one's, so that a reader sees what it adds."""
@@ -100,10 +100,6 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         results = {recipe.method: fused.array, **baselines}
         scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 1.0))
     known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
-    if recipe.dicom:
-        linear = [one.transform.IsLinear() for one in aligned.registrations]
-        more = notes_on_writing([volume.metadata for volume in aligned.volumes], linear)
-        known["notes"] = (*aligned.notes, *more)
     known["timings"] = clock.seconds
     return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores)
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import RegistrationError
 from ..intensity import Window, choose_window, rescale, window_specs
 from ..io import ReadOptions, read_volume, sha256_of
-from ..io.dicom import notes_on_patients
+from ..io.dicom import notes_on_patients, notes_on_writing
 from ..io.files import existing
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe, Study
@@ -109,7 +109,7 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     return Aligned(
         study=study, recipe=recipe, volumes=volumes, windows=windows, registrations=registrations,
         starts=starts, sources=sources, hashes=hashes, timings=clock.seconds,
-        notes=(*_notes(volumes, starts, registrations), *_notes_on_grid(recipe, read[0], grid)),
+        notes=(*_notes(volumes, starts, registrations, recipe), *_notes_on_grid(recipe, read[0], grid)),
     )  # fmt: skip
 
 
@@ -184,7 +184,10 @@ def _onto(
 
 
 def _notes(
-    volumes: Sequence[Volume], starts: Sequence[Start], registrations: Sequence[Registration]
+    volumes: Sequence[Volume],
+    starts: Sequence[Start],
+    registrations: Sequence[Registration],
+    recipe: Recipe,
 ) -> list[str]:
     order = _order(len(volumes))
     notes = [f"{name}: {note}" for name, volume in zip(order, volumes, strict=True) for note in volume.notes]
@@ -192,7 +195,11 @@ def _notes(
         notes += [f"{name}: {note}" for note in start.notes]
         if start.may_search and found.start == "search":
             notes.append(f"{name}: the headers' pose was not confirmed, so that many poses were tried")
-    return [*notes, *notes_on_patients([volume.metadata for volume in volumes])]
+    known = [volume.metadata for volume in volumes]
+    notes += notes_on_patients(known)
+    if recipe.dicom:
+        notes += notes_on_writing(known, [one.transform.IsLinear() for one in registrations])
+    return notes
 
 
 def _notes_on_grid(recipe: Recipe, fixed: Volume, grid: Geometry) -> list[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..io import open_transform
+from ..io import open_transform, sha256_of
 from ..io.formats import format_of
+from ..io.transforms import TransformFile
 from ..landmarks import LandmarkFit, fit_landmarks
 from ..recipe import Recipe, Study
 from ..registration import PRESETS, preset_for
@@ -17,7 +18,7 @@ from ..volume import Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["Start", "choose_start"]
+__all__ = ["Start", "choose_start", "open_for", "share_frame"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Start:
         Whether "header" was chosen here, so that many poses may be tried if it is not confirmed.
     landmarks:
         The fit that ``transform`` is from, if it is from landmarks.
+    hashes:
+        sha256 of the files it was read from.
     notes:
         What was assumed.
     """
@@ -42,6 +45,7 @@ class Start:
     start: str = "search"
     may_search: bool = False
     landmarks: LandmarkFit | None = None
+    hashes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -56,10 +60,14 @@ def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving
     transform = study.initial_transforms[index] if study.initial_transforms else None
     landmarks = study.landmarks[index] if study.landmarks else None
     if transform is not None:
-        return _from_file(study, index, transform, fixed, moving)
+        convention = study.conventions[index] if study.conventions else ""
+        ends = (study.fixed, fixed), (study.moving[index], moving)
+        opened, notes = open_for(transform, convention, *ends)
+        return Start(opened, hashes=(sha256_of(transform),), notes=notes)
     if landmarks is not None:
         fit = fit_landmarks(*landmarks)
-        return Start(fit.to_itk(), landmarks=fit, notes=(*fit.notes, fit.describe()))
+        hashes = tuple(sha256_of(path) for path in landmarks)
+        return Start(fit.to_itk(), landmarks=fit, hashes=hashes, notes=(*fit.notes, fit.describe()))
     if recipe.registration_start != "auto":
         return Start(start=recipe.registration_start)
     if not share_frame(fixed.metadata, moving.metadata):
@@ -72,13 +80,16 @@ def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving
     return Start(start="header", may_search=_may_search(recipe, fixed, moving), notes=(note,))
 
 
-def _from_file(study: Study, index: int, path: Path, fixed: Volume, moving: Volume) -> Start:
-    """FLIRT's millimetres are those of NIfTI files: of any other file the grids would mislead."""
-    files = (study.fixed, study.moving[index])
-    are_nifti = all((format_of(file) or ("",))[0] in (".nii", ".nii.gz") for file in files)
-    grids = (fixed.geometry, moving.geometry) if are_nifti else None
-    transform, notes = open_transform(path, study.conventions[index] if study.conventions else "", grids)
-    return Start(transform, notes=notes)
+def open_for(
+    path: Path, convention: str, fixed: tuple[Path, Volume], moving: tuple[Path, Volume]
+) -> TransformFile:
+    """Open a transform between two volumes with their files.
+
+    FLIRT's millimetres are those of the NIfTI files it had: the grids of any other file would mislead.
+    """
+    are_nifti = all((format_of(file) or ("",))[0] in (".nii", ".nii.gz") for file, _ in (fixed, moving))
+    grids = (fixed[1].geometry, moving[1].geometry) if are_nifti else None
+    return open_transform(path, convention, grids)
 
 
 def share_frame(fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> bool:

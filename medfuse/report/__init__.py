@@ -13,6 +13,8 @@
     provenance.json      recipe, versions, device, seeds, sha256 of the inputs, timings, warnings
     report.html          self-contained page
 
+:func:`write_aligned` leaves the part of it that comes before fusion: ``registered/``, ``transforms/``,
+``dicom/``, ``recipe.toml``, ``provenance.json`` and ``report.html``.  Transforms that bend space are ``.h5``.
 The folder appears whole or not at all: it is written under a temporary name beside its place and
 renamed at the end.
 """
@@ -22,15 +24,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..io import write_transform, write_volume
-from ..pipeline import StudyResult
+from ..pipeline import Aligned, StudyResult
 from ..volume import Volume
-from .dicom import write_dicom
+from .dicom import write_dicom, write_registrations
 from .folder import check_output, staged
-from .html import render
-from .provenance import provenance, write_json
+from .html import render, render_aligned
+from .provenance import aligned_facts, provenance, write_json
 from .tables import write_metrics
 
-__all__ = ["check_output", "write_result"]
+__all__ = ["check_output", "write_aligned", "write_result"]
 
 
 def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> Path:
@@ -52,7 +54,8 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
     """
     folder = Path(folder)
     with staged(folder, overwrite) as stage:
-        _write_volumes(result, stage)
+        _write_registered(result, stage)
+        _write_fused(result, stage)
         if result.recipe.dicom:
             write_dicom(result, stage / "dicom")
         write_metrics(result, stage / "metrics.csv")
@@ -63,17 +66,41 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
     return folder / "report.html"
 
 
-def _write_volumes(result: StudyResult, stage: Path) -> None:
-    for name in ("registered", "transforms", "maps"):
+def write_aligned(aligned: Aligned, folder: Path, overwrite: bool = False) -> Path:
+    """Write the folder of a registration alone and return the path of its report.
+
+    Parameters and errors are those of :func:`write_result`, ``aligned`` being from
+    :func:`medfuse.pipeline.align`.
+    """
+    folder = Path(folder)
+    with staged(folder, overwrite) as stage:
+        _write_registered(aligned, stage)
+        if aligned.recipe.dicom:
+            (stage / "dicom").mkdir()
+            write_registrations(aligned, stage / "dicom")
+        aligned.recipe.write(stage / "recipe.toml")
+        facts = aligned_facts(aligned)
+        write_json(facts, stage / "provenance.json")
+        (stage / "report.html").write_text(render_aligned(aligned, facts), encoding="utf-8")
+    return folder / "report.html"
+
+
+def _write_registered(aligned: Aligned, stage: Path) -> None:
+    for name in ("registered", "transforms"):
         (stage / name).mkdir()
-    names = volume_names(len(result.volumes))
+    names = volume_names(len(aligned.volumes))
+    for name, volume in zip(names, aligned.volumes, strict=True):
+        write_volume(volume, stage / "registered" / f"{name}.nii.gz")
+    for name, registration in zip(names[1:], aligned.registrations, strict=True):
+        suffix = ".tfm" if registration.transform.IsLinear() else ".h5"  # as text, a field takes minutes
+        write_transform(registration.transform, stage / "transforms" / f"{name}{suffix}")
+
+
+def _write_fused(result: StudyResult, stage: Path) -> None:
+    (stage / "maps").mkdir()
     write_volume(result.fused_volume, stage / "fused.nii.gz")
     if result.fused_colour is not None:
         write_volume(result.fused_colour, stage / "fused_colour.nii.gz")
-    for name, volume in zip(names, result.volumes, strict=True):
-        write_volume(volume, stage / "registered" / f"{name}.nii.gz")
-    for name, registration in zip(names[1:], result.registrations, strict=True):
-        write_transform(registration.transform, stage / "transforms" / f"{name}.tfm")
     for name, array in result.fused.maps.items():
         write_volume(Volume(array, result.fused_volume.geometry), stage / "maps" / f"{name}.nii.gz")
 

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +17,14 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..io.dicom import Source, has_frame_of_reference, write_registration, write_series
-from ..pipeline import StudyResult
+from ..pipeline import Aligned, StudyResult
 from ..volume import Volume
+from .provenance import digest
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["write_dicom"]
+__all__ = ["write_dicom", "write_registrations"]
 
 
 def write_dicom(result: StudyResult, folder: Path) -> None:
@@ -35,7 +35,6 @@ def write_dicom(result: StudyResult, folder: Path) -> None:
     """
     folder.mkdir()
     fixed, *moving = result.volumes
-    matrices = [_matrix(one.transform) for one in result.registrations]
     sources = [
         Source(volume.metadata, _points(one.transform))
         for volume, one in zip(moving, result.registrations, strict=True)
@@ -47,10 +46,17 @@ def write_dicom(result: StudyResult, folder: Path) -> None:
         description=_description(result),
         derivation=_derivation(result),
     )
-    for i, (volume, matrix) in enumerate(zip(moving, matrices, strict=True), start=1):
-        if matrix is not None and all(has_frame_of_reference(one.metadata) for one in (fixed, volume)):
+    write_registrations(result, folder)
+
+
+def write_registrations(aligned: Aligned, folder: Path) -> None:
+    """Write the Spatial Registration objects of a study, as far as DICOM can say them, into ``folder``."""
+    fixed, *moving = aligned.volumes
+    for i, (volume, one) in enumerate(zip(moving, aligned.registrations, strict=True), start=1):
+        matrix = _matrix(one.transform)
+        if matrix is not None and all(has_frame_of_reference(known.metadata) for known in (fixed, volume)):
             path = folder / f"registration_moving_{i}.dcm"
-            words = f"medfuse, moving {i}, {result.registrations[i - 1].verdict}"
+            words = f"medfuse, moving {i}, {one.verdict}"
             write_registration(path, fixed.metadata, volume.metadata, matrix, words)
 
 
@@ -79,17 +85,10 @@ def _description(result: StudyResult) -> str:
 
 def _derivation(result: StudyResult) -> str:
     transforms = "; ".join(
-        f"transform of {label}: sha256 {_digest(one.transform)}"
+        f"transform of {label}: sha256 {digest(one.transform)}"
         for label, one in zip(result.labels[1:], result.registrations, strict=True)
     )
     return (
         f"Fused from {', '.join(result.labels)} by medfuse {__version__}, method {result.recipe.method}; "
         f"{transforms}. For research use, not for diagnosis."
     )
-
-
-def _digest(transform: SimpleITK.Transform) -> str:
-    """SHA-256 of the transform file that lies in ``transforms/``, as far as its numbers go."""
-    numbers = (*transform.GetFixedParameters(), *transform.GetParameters())
-    words = f"{transform.GetName()} {' '.join(f'{number:.17g}' for number in numbers)}"
-    return hashlib.sha256(words.encode()).hexdigest()

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 
 from .planes import Plane
 
-__all__ = ["along_slices", "checkerboard", "overlay", "panel"]
+__all__ = ["along_slices", "checkerboard", "outlined", "overlay", "panel"]
 
 _HEIGHT_INCHES = 2.6
 _DPI = 110
 _TILES = 8
+_ORANGE = (1.0, 0.45, 0.1)
 
 
 def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
@@ -51,6 +52,11 @@ def checkerboard(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def overlay(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a`` in green, ``b`` in magenta (rows, columns, 3): what both show alike is grey."""
     return np.stack([b, a, b], axis=-1).clip(0, 1)
+
+
+def outlined(grey: np.ndarray, lines: npt.NDArray[np.bool_]) -> np.ndarray:
+    """``grey`` (rows, columns) with ``lines`` in orange, (rows, columns, 3)."""
+    return np.where(lines[..., None], _ORANGE, np.asarray(grey)[..., None]).clip(0, 1)
 
 
 def along_slices(values: Mapping[str, npt.NDArray[np.float64]], label: str) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ..fusion import parameters_of
 from ..metrics import METRICS
-from ..pipeline import StudyResult
-from .figures import along_slices, checkerboard, overlay, panel
-from .planes import PLANES, central_voxel, plane
+from ..pipeline import Aligned, StudyResult
+from .figures import along_slices, panel
+from .planes import central_voxel, plane
+from .registration import pictures, registration_rows
 
-__all__ = ["render"]
+__all__ = ["render", "render_aligned", "score_text"]
 
 
 def render(result: StudyResult, facts: dict[str, Any]) -> str:
@@ -26,22 +27,15 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
     facts:
         Its provenance.
     """
-    environment = Environment(
-        loader=PackageLoader("medfuse.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     voxel = central_voxel(result.sources)
-    return environment.get_template("report.html").render(
+    return _template("report.html").render(
         facts=facts,
         title=f"{result.recipe.method}: {' + '.join(result.labels)}",
         grid=result.volumes[0].geometry.describe(),
         pictures=_pictures(result, voxel),
         comparison=_comparison(result, voxel),
         maps=_maps(result, voxel),
-        registrations=list(zip(result.labels[1:], facts["registrations"], strict=True)),
+        registrations=registration_rows(result, facts),
         columns=[METRICS[key] for key in _keys(result)],
         scores=_score_rows(result),
         plots=_plots(result),
@@ -49,33 +43,38 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
     )
 
 
+def render_aligned(aligned: Aligned, facts: dict[str, Any]) -> str:
+    """The report of a registration alone, likewise."""
+    return _template("aligned.html").render(
+        facts=facts,
+        title=" + ".join(aligned.labels),
+        grid=aligned.volumes[0].geometry.describe(),
+        pictures=pictures(aligned, central_voxel(aligned.sources)),
+        registrations=registration_rows(aligned, facts),
+    )
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=PackageLoader("medfuse.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
 def _pictures(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each plane: caption and picture of sources, fused, overlay and checkerboard."""
+    """For each plane: caption and picture of sources, fused, and the comparisons of the registration."""
     geometry = result.volumes[0].geometry
     colour = result.fused_colour
     shown = result.fused.array if colour is None else colour.array / 255
+    count = len(result.volumes)
     rows = []
-    for name in PLANES:
-        first, *others = (plane(source, geometry, name, voxel) for source in result.sources)
-        fused = plane(shown, geometry, name, voxel)
-        row = [
-            *zip(result.labels, map(panel, (first, *others)), strict=True),
-            (f"fused ({result.recipe.method})", panel(fused)),
-        ]
-        for label, other in zip(result.labels[1:], others, strict=True):
-            row.append(
-                (
-                    f"fixed green, {label} magenta",
-                    panel(first._replace(image=overlay(first.image, other.image))),
-                )
-            )
-            row.append(
-                (
-                    f"checkerboard fixed / {label}",
-                    panel(first._replace(image=checkerboard(first.image, other.image))),
-                )
-            )
-        rows.append((name, row))
+    for name, row in pictures(result, voxel):
+        fused = (f"fused ({result.recipe.method})", panel(plane(shown, geometry, name, voxel)))
+        rows.append((name, [*row[:count], fused, *row[count:]]))
     return rows
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import __version__
 from ..fusion import values_of
 from ..io import ReadOptions
+from ..landmarks import LandmarkFit, rms
 from ..metrics import METRICS, Metric, Scores
-from ..pipeline import StudyResult
+from ..pipeline import Aligned, StudyResult
+from ..pipeline.starts import Start
 from ..registration import Registration
 from ..volume import Volume
 
-__all__ = ["provenance", "write_json"]
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = ["aligned_facts", "digest", "provenance", "write_json"]
 
 _IDENTITY = (
     "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription", "SeriesDescription",
@@ -35,25 +42,34 @@ def provenance(result: StudyResult) -> dict[str, Any]:
     recipe keeps identifiers; the sha256 of each input tells which file it was.
     """
     return {
-        "medfuse": __version__,
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "note": "For research use; not a medical device.",
-        "recipe": result.recipe.to_mapping(),
+        **aligned_facts(result),
         "method": {"key": result.recipe.method, "parameters": values_of(result.method)},
-        "inputs": _inputs(result),
-        "registrations": [_registration(one) for one in result.registrations],
         "result": _plain(result.fused.info),
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
         "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.recipe.method].per_slice},
-        "warnings": list(result.notes),
-        "seconds": dict(result.timings),
+    }
+
+
+def aligned_facts(aligned: Aligned) -> dict[str, Any]:
+    """The same of what comes before fusion."""
+    pairs = zip(aligned.registrations, aligned.starts, strict=True)
+    return {
+        "medfuse": __version__,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "note": "For research use; not a medical device.",
+        "recipe": aligned.recipe.to_mapping(),
+        "inputs": _inputs(aligned),
+        "grid": asdict(aligned.volumes[0].geometry),
+        "registrations": [_registration(one, start) for one, start in pairs],
+        "warnings": list(aligned.notes),
+        "seconds": dict(aligned.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
     }
 
 
-def _inputs(result: StudyResult) -> list[dict[str, Any]]:
+def _inputs(result: Aligned) -> list[dict[str, Any]]:
     return [
         {
             "role": label,
@@ -91,17 +107,48 @@ def _metric(one: Metric) -> dict[str, Any]:
     return {"name": one.name, "better": better, "range": _plain(one.range), "unit": one.unit}
 
 
-def _registration(one: Registration) -> dict[str, Any]:
+def _registration(one: Registration, start: Start) -> dict[str, Any]:
     return {
         "kind": one.kind,
+        "preset": one.preset,
+        "start": "landmarks" if start.landmarks else one.start,
+        "start_sha256": list(start.hashes),
         "verdict": one.verdict,
         "reasons": list(one.reasons),
         "figures": _plain(dict(one.figures)),
         "seed": one.seed,
         "threads": one.threads,
         "transform": one.transform.GetName(),
-        "transform_parameters": list(one.transform.GetParameters()),
-        "transform_fixed_parameters": list(one.transform.GetFixedParameters()),
+        **_numbers(one.transform),
+        **({"landmarks": _landmarks(start.landmarks, one.transform)} if start.landmarks else {}),
+    }
+
+
+def _numbers(transform: SimpleITK.Transform) -> dict[str, Any]:
+    """A linear transform in full; of one that bends space, which has millions of numbers, their sha256."""
+    if not transform.IsLinear():
+        return {"transform_sha256": digest(transform)}
+    return {
+        "transform_parameters": list(transform.GetParameters()),
+        "transform_fixed_parameters": list(transform.GetFixedParameters()),
+    }
+
+
+def digest(transform: SimpleITK.Transform) -> str:
+    """SHA-256 of a transform's name and numbers."""
+    numbers = np.array([*transform.GetFixedParameters(), *transform.GetParameters()], dtype="<f8")
+    return hashlib.sha256(transform.GetName().encode() + numbers.tobytes()).hexdigest()
+
+
+def _landmarks(fit: LandmarkFit, transform: SimpleITK.Transform) -> dict[str, Any]:
+    """Errors in mm: of the landmarks' own fit, and under the transform that was used."""
+    used = fit.errors_under(transform)
+    return {
+        "labels": list(fit.labels),
+        "fit_errors_mm": fit.errors.tolist(),
+        "fit_rms_mm": rms(fit.errors),
+        "errors_mm": used.tolist(),
+        "rms_mm": rms(used),
     }
 
 

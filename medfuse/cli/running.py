@@ -1,0 +1,43 @@
+"""Work that ends in a folder: checked, reported, cancelled and written in one way by all commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from ..progress import Progress, subrange
+from .reporting import ProgressStyle, reporter
+
+if TYPE_CHECKING:
+    from ..pipeline import Aligned
+
+__all__ = ["run"]
+
+Result = TypeVar("Result", bound="Aligned")
+
+
+def run(
+    work: Callable[[Progress], Result],
+    write: Callable[[Result, Path, bool], Path],
+    output: Path,
+    overwrite: bool,
+    style: ProgressStyle,
+    cancel_file: Path | None = None,
+) -> Path:
+    """Do the work, write its folder, say what was assumed, and return the path of the report."""
+    from ..report import check_output
+
+    check_output(output, overwrite)
+    with reporter(style, cancel_file) as progress:
+        result = work(subrange(progress, 0.0, 0.97))
+        progress(0.97, "writing")
+        report = write(result, output, overwrite)
+        progress(1.0, "done")
+    for label, registration in zip(result.labels[1:], result.registrations, strict=True):
+        typer.echo(f"registration of {label}: {registration.verdict}", err=True)
+    for note in result.notes:
+        typer.echo(f"note: {note}", err=True)
+    return report

@@ -1,0 +1,63 @@
+"""A transform from a file, applied to a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ..io import ReadOptions, read_volume
+from ..progress import Progress, ignore
+from ..resampling import resample
+from ..resampling.inverses import inverted
+from ..volume import Volume
+from .starts import open_for
+
+__all__ = ["apply_transform"]
+
+
+def apply_transform(
+    transform: Path,
+    volume: Path,
+    onto: Path,
+    *,
+    interpolation: str = "linear",
+    inverse: bool = False,
+    convention: str = "",
+    reading: Sequence[ReadOptions] = (),
+    progress: Progress = ignore,
+) -> Volume:
+    """Resample a volume onto another one's grid by a transform that maps fixed to moving points.
+
+    Parameters
+    ----------
+    transform, convention:
+        As :func:`medfuse.io.open_transform` takes them.
+    volume, onto:
+        The moving and the fixed volume; with ``inverse`` the other way round.
+    interpolation:
+        See :func:`medfuse.resample`.
+    inverse:
+        Go from the fixed to the moving volume's grid; of a transform that bends space the inverse is
+        computed.
+    reading:
+        How the two are read; empty for none.
+    progress:
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+
+    Raises
+    ------
+    MedfuseError
+        If a file cannot be read, or the transform does not suit.
+    """
+    options = reading or (ReadOptions(), ReadOptions())
+    progress(0.0, "reading")
+    moving, fixed = (
+        read_volume(path, **asdict(one)) for path, one in zip((volume, onto), options, strict=True)
+    )
+    ends = ((volume, moving), (onto, fixed)) if inverse else ((onto, fixed), (volume, moving))
+    opened, notes = open_for(transform, convention, *ends)
+    progress(0.4, "inverting the transform" if inverse else "resampling")
+    used = inverted(opened, fixed.geometry) if inverse else opened
+    progress(0.6, "resampling")
+    return resample(moving, fixed, used, interpolation=interpolation).with_notes(*notes)

@@ -1,0 +1,135 @@
+"""The part of a page that says how the volumes were registered, and whether to trust it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..pipeline import Aligned
+from .edges import edges
+from .figures import checkerboard, outlined, overlay, panel
+from .planes import PLANES, Plane, plane
+
+__all__ = ["RegistrationRows", "comparisons", "pictures", "registration_rows"]
+
+_VERDICTS = {
+    "ok": "the checks found nothing against it; look at the pictures all the same",
+    "doubtful": "look at the pictures before the result is used",
+    "failed": "do not use it; it is shown because a failed registration was accepted",
+    "given": "nothing was searched, and nothing checked but the overlap",
+}
+_STARTS = {
+    "search": "the search began at many poses",
+    "header": "the search began where the headers place the volumes",
+    "transform": "the search began at the initial transform",
+    "landmarks": "the search began at the pose of the landmarks",
+}
+_FIGURES = {
+    "overlap": ("overlap", "part of the smaller field of view within the other, 0 to 1"),
+    "mi_before": ("match before", "mutual information in nats where the search began"),
+    "mi_after": ("match after", "mutual information in nats at its end, higher is better"),
+    "agreement_mm": ("agreement (mm)", "how far from it another search ended"),
+    "agreement_deg": ("agreement (°)", "the same as an angle"),
+    "rival": ("rival", "match of the best other place as a share of this one's, 1 is as good"),
+    "inverse_consistency_mm": ("there and back (mm)", "what remains after registering back"),
+    "rotation_deg": ("turn (°)", "of the body between the volumes"),
+    "shift_mm": ("shift (mm)", "of its middle"),
+}
+_EDGE_PIXELS = 320  # of the longer side: fine enough for thin lines
+_BLUR_MM = 1.0
+
+
+class RegistrationRows(NamedTuple):
+    """What the page says of one moving volume."""
+
+    label: str
+    verdict: str
+    words: str
+    reasons: str
+    how: str
+    figures: list[tuple[str, str, str]]
+    landmarks: list[tuple[str, str, str]]
+
+
+def registration_rows(aligned: Aligned, facts: Mapping[str, Any]) -> list[RegistrationRows]:
+    """One for each moving volume, from the ``facts`` of the provenance."""
+    return [
+        RegistrationRows(
+            label,
+            one["verdict"],
+            _VERDICTS[one["verdict"]],
+            _sentence("; ".join(one["reasons"])),
+            _how(one),
+            [_figure(name, value) for name, value in one["figures"].items()],
+            _landmarks(one.get("landmarks")),
+        )
+        for label, one in zip(aligned.labels[1:], facts["registrations"], strict=True)
+    ]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _how(one: Mapping[str, Any]) -> str:
+    if one["kind"] == "none":
+        return "Kind none."
+    return f"Kind {one['kind']}, preset {one['preset']}; {_STARTS[one['start']]}."
+
+
+def _figure(name: str, value: float | None) -> tuple[str, str, str]:
+    words, meaning = _FIGURES.get(name, (name.replace("_", " "), ""))
+    return words, "n/a" if value is None or math.isnan(value) else f"{value:.3g}", meaning
+
+
+def _landmarks(known: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    if known is None:
+        return []
+    rows = [
+        (label or f"number {i}", f"{fit:.2f}", f"{used:.2f}")
+        for i, (label, fit, used) in enumerate(
+            zip(known["labels"], known["fit_errors_mm"], known["errors_mm"], strict=True), start=1
+        )
+    ]
+    return [*rows, ("root mean square", f"{known['fit_rms_mm']:.2f}", f"{known['rms_mm']:.2f}")]
+
+
+def pictures(aligned: Aligned, voxel: tuple[int, int, int]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each plane through ``voxel`` (z, y, x): caption and picture of sources and comparisons."""
+    geometry = aligned.volumes[0].geometry
+    rows = []
+    for name in PLANES:
+        planes = [plane(source, geometry, name, voxel) for source in aligned.sources]
+        own = list(zip(aligned.labels, map(panel, planes), strict=True))
+        rows.append((name, [*own, *comparisons(aligned.labels, planes)]))
+    return rows
+
+
+def comparisons(labels: tuple[str, ...], planes: list[Plane]) -> list[tuple[str, str]]:
+    """Each moving volume against the fixed one: edges, overlay and checkerboard."""
+    first, *others = planes
+    row = []
+    for label, other in zip(labels[1:], others, strict=True):
+        both = overlay(first.image, other.image)
+        board = checkerboard(first.image, other.image)
+        row += [
+            (f"edges of {label} on fixed", panel(_edged(first, other))),
+            (f"fixed green, {label} magenta", panel(first._replace(image=both))),
+            (f"checkerboard fixed / {label}", panel(first._replace(image=board))),
+        ]
+    return row
+
+
+def _edged(first: Plane, other: Plane) -> Plane:
+    """The edges of ``other`` on ``first``, on pixels that are square and small enough for thin lines."""
+    from scipy.ndimage import zoom
+
+    size = np.multiply(first.image.shape, (first.row_mm, first.column_mm))
+    side = max(float(size.max()) / _EDGE_PIXELS, 1e-6)
+    factors = np.maximum(size / side, 1) / first.image.shape
+    grey, moving = (zoom(np.asarray(one.image, np.float32), factors, order=1) for one in (first, other))
+    lines = edges(moving, max(1.5, _BLUR_MM / side))
+    return first._replace(image=outlined(grey, lines), row_mm=side, column_mm=side)
