@@ -164,7 +164,7 @@ class _Run:
     def all(self, jobs: Iterable[Job]) -> None:
         """Run all jobs."""
         try:
-            self._submit(jobs)
+            self._again(list(jobs))
             while self._pending:
                 self._report()
                 done, _ = wait(self._pending, timeout=_TICK, return_when=FIRST_COMPLETED)
