@@ -14,10 +14,12 @@ from dicom_factory import write_series
 
 from medfuse import Geometry, Recipe, Study, read_volume
 from medfuse.batch import find_studies, read_table, write_table
+from medfuse.batch.jobs import Job, Limits
 from medfuse.batch.planning import Planned, recipe_of
 from medfuse.batch.pseudonyms import Pseudonyms
 from medfuse.batch.rules import Candidate, Rule
 from medfuse.errors import ParameterError, ReadError, UnknownNameError, WriteError
+from medfuse.io import ReadOptions
 
 GRID = Geometry((4, 4, 3), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
 
@@ -85,6 +87,9 @@ class TestTable:
             ("study,fixed,moving,seed\na,1,2,x\nb,1,2,y\n", ParameterError, "line 2: seed = 'x'.*line 3"),
             ("study,fixed,moving\n,1,2\n", ParameterError, "--key"),
             ("study,fixed,moving,modalities\na,1,2,CT\n", ParameterError, "line 2: 1 modalities for 2"),
+            ("study,fixed,moving,landmarks_fixed\na,1,2,3\n", ParameterError, "landmarks need both"),
+            ("study,fixed,moving,moving_volume\na,1,2,x\n", ParameterError, "moving_volume = 'x'"),
+            ("study,fixed,moving,transform_convention\na,1,2,ras\n", ParameterError, "no transform file"),
         ],
     )
     def test_faulty_tables_are_refused(self, tmp_path, text, error, words):
@@ -110,10 +115,25 @@ class TestTable:
         study = Study(
             tmp_path / "=1.nii", ("/data/t1.nii", "/data/t2.nii"), ("CT", "MR", ""), (None, "/t.tfm")
         )
+        chosen = Study(
+            "/data/ct",
+            ("/data/t1.nii", "/data/mr", "/data/us.mha"),
+            (),
+            ("/data/t1.txt", None, None),
+            (
+                ReadOptions(series="7"),
+                ReadOptions(volume=2),
+                ReadOptions(series="1.2.3", volume=4),
+                ReadOptions(),
+            ),
+            ("ras-inverse", "", ""),
+            (None, (tmp_path / "ct.fcsv", tmp_path / "mr.fcsv"), None),
+        )
         overrides = {"method": "pca", "windows": ("CT=bone", "2=1%-99%"), "keep_identifiers": True}
         planned = [
             Planned("a", study, {**overrides, "parameters": {"patch": "5"}}),
             Planned("b", Study("/x/1.nii", ("/x/2.nii",)), {}, note="=not a formula"),
+            Planned("c", chosen, {"grid": "isotropic:0.8", "registration": "affine"}),
         ]
         write_table(planned, tmp_path / name)
         read = read_table(tmp_path / name)
@@ -134,7 +154,27 @@ class TestTable:
         assert path.read_text() == "mine"
 
 
+def test_a_job_carries_the_whole_study(tmp_path):
+    study = Study(
+        tmp_path / "ct",
+        (tmp_path / "mr", tmp_path / "us.mha"),
+        ("CT", "MR", "US"),
+        (None, tmp_path / "t.mat"),
+        (ReadOptions("7"), ReadOptions(volume=2), ReadOptions(spacing=(0.5, 0.5))),
+        ("", "inverse"),
+        ((tmp_path / "a.fcsv", tmp_path / "b.fcsv"), None),
+    )
+    job = Job.of("a", study, Recipe(grid="finest"), tmp_path, "run", Limits(seconds=3), bids=True)
+    back = Job.from_json(job.to_json())
+    assert back.study == study
+    assert Recipe.from_mapping(back.recipe).grid == "finest"
+
+
 class TestRecipeOfARow:
+    def test_a_grid_that_does_not_exist(self):
+        with pytest.raises(ParameterError, match="study a: grid 'coarse'"):
+            recipe_of(Planned("a", None, {"grid": "coarse"}), Recipe())
+
     def test_overrides_win_and_parameters_join(self):
         recipe = Recipe(method="pca", parameters={"patch": 9}, seed=3)
         own = recipe_of(Planned("a", None, {"registration": "none"}), recipe)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..io import ReadOptions
 from ..recipe import Recipe, Study
 
 __all__ = ["Job", "Limits", "Row"]
@@ -45,8 +46,8 @@ class Job:
         Of the study.
     paths:
         Absolute, the fixed volume first.
-    modalities, initial_transforms:
-        As in :class:`medfuse.Study`; "" for none.
+    modalities, initial_transforms, conventions, landmarks, reading:
+        As in :class:`medfuse.Study`, in plain values; "" for no transform.
     recipe:
         As :meth:`medfuse.Recipe.to_mapping` has it.
     output:
@@ -68,13 +69,18 @@ class Job:
     run: str
     limits: Limits = Limits()
     bids: bool = False
+    conventions: tuple[str, ...] = ()
+    landmarks: tuple[tuple[str, str] | None, ...] = ()
+    reading: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def study(self) -> Study:
         """Its files."""
         fixed, *moving = map(Path, self.paths)
         transforms = tuple(Path(text) if text else None for text in self.initial_transforms)
-        return Study(fixed, tuple(moving), self.modalities, transforms)
+        reading = tuple(ReadOptions(**values) for values in self.reading)
+        pairs = tuple((Path(pair[0]), Path(pair[1])) if pair else None for pair in self.landmarks)
+        return Study(fixed, tuple(moving), self.modalities, transforms, reading, self.conventions, pairs)
 
     @classmethod
     def of(
@@ -91,6 +97,9 @@ class Job:
             run,
             limits,
             bids,
+            study.conventions,
+            tuple((str(p[0].absolute()), str(p[1].absolute())) if p else None for p in study.landmarks),
+            tuple(asdict(one) for one in study.reading),
         )
 
     def to_json(self) -> str:
@@ -101,5 +110,5 @@ class Job:
     def from_json(cls, line: str) -> Job:
         """What :meth:`to_json` wrote."""
         values = json.loads(line)
-        lists = {name: tuple(values[name]) for name in ("paths", "modalities", "initial_transforms")}
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**{**values, **lists, "limits": Limits(**values["limits"])})

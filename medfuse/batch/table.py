@@ -6,6 +6,12 @@
 ``moving``              the next one; ``moving2``, ``moving3``, … for more
 ``modalities``          of each volume, fixed first, separated by ``;``
 ``initial_transform``   to start from, for ``moving``; ``initial_transform2``, … for the others
+``transform_            what its numbers mean (lps, ras, fsl, with -inverse or inverse), likewise
+convention``
+``landmarks_fixed``,    landmarks to start from, of the fixed volume and of ``moving``, likewise
+``landmarks_moving``
+``fixed_series``,       series (UID or number) where a folder holds several; ``moving_series``,
+``fixed_volume``        ``moving_volume``, ``moving_series2``, …; volume of a 4-D file, from 1
 ``note``, ``problem``,  for people, who choose among ``choices`` where a plan could not decide; not
 ``choices``             read
 any field of a recipe   what differs for this study; empty cells differ in nothing
@@ -26,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MedfuseError, ParameterError, ReadError, UnknownNameError
+from ..io import ReadOptions
 from ..io.files import replacing
 from ..recipe import Recipe, Study
 from .cells import cell
@@ -35,8 +42,17 @@ from .pseudonyms import Pseudonyms
 __all__ = ["read_table", "write_table"]
 
 _WORDY = ("note", "problem", "choices")
-_OWN = ("study", "fixed", "modalities", *_WORDY)
-_NUMBERED = re.compile(r"(moving|initial_transform)([2-9]|[1-9]\d)?")
+_OWN = ("study", "fixed", "fixed_series", "fixed_volume", "modalities", *_WORDY)
+_STEMS = (
+    "moving",
+    "initial_transform",
+    "transform_convention",
+    "landmarks_fixed",
+    "landmarks_moving",
+    "moving_series",
+    "moving_volume",
+)
+_NUMBERED = re.compile(rf"({'|'.join(_STEMS)})([2-9]|[1-9]\d)?")
 _PARAMETER = "parameters."
 _LISTED = 5  # faults in a message
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -132,7 +148,7 @@ def _check_columns(path: Path, header: Sequence[str]) -> None:
         if not (name in _OWN or _NUMBERED.fullmatch(name) or name.startswith(_PARAMETER)) and (
             name not in recipe_fields or name == "parameters"
         ):
-            choices = (*_OWN, "moving", "initial_transform", *recipe_fields, _PARAMETER + "NAME")
+            choices = (*_OWN, *_STEMS, *recipe_fields, _PARAMETER + "NAME")
             raise UnknownNameError(f"column of {path}:", name, choices)
 
 
@@ -150,7 +166,10 @@ def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) 
     if len(given) < 2 or not all(given):
         problem = problem or "no file for the fixed or the moving volume"
         return Planned(name, None, _overrides(row), note=note, problem=problem)
-    transforms = [row.get(_nth("initial_transform", i), "") for i in range(len(moving))]
+    transforms, conventions = (
+        [row.get(_nth(stem, i), "") for i in range(len(moving))]
+        for stem in ("initial_transform", "transform_convention")
+    )
     study = Study(
         base / given[0],
         tuple(base / path for path in moving),
@@ -158,8 +177,34 @@ def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) 
         if row.get("modalities")
         else (),
         tuple(base / path if path else None for path in transforms) if any(transforms) else (),
+        _reading(row, len(moving)),
+        tuple(conventions) if any(conventions) else (),
+        _landmarks(row, len(moving), base),
     )
     return Planned(name, study, _overrides(row), note=note)
+
+
+def _reading(row: Mapping[str, str], count: int) -> tuple[ReadOptions, ...]:
+    names = [("fixed_series", "fixed_volume")]
+    names += [(_nth("moving_series", i), _nth("moving_volume", i)) for i in range(count)]
+    options = []
+    for series, volume in names:
+        number = row.get(volume, "")
+        if number and not number.isdecimal():
+            raise ParameterError(f"{volume} = {number!r}: expected a whole number from 1")
+        options.append(ReadOptions(row.get(series) or None, int(number) if number else None))
+    return tuple(options) if any(one.given() for one in options) else ()
+
+
+def _landmarks(row: Mapping[str, str], count: int, base: Path) -> tuple[tuple[Path, Path] | None, ...]:
+    pairs: list[tuple[Path, Path] | None] = []
+    for i in range(count):
+        names = _nth("landmarks_fixed", i), _nth("landmarks_moving", i)
+        fixed, moving = (row.get(name, "") for name in names)
+        if bool(fixed) != bool(moving):
+            raise ParameterError(f"only one of {names[0]} and {names[1]} is given; landmarks need both")
+        pairs.append((base / fixed, base / moving) if fixed else None)
+    return tuple(pairs) if any(pairs) else ()
 
 
 def _numbered(row: Mapping[str, str], stem: str) -> list[str]:
@@ -203,6 +248,7 @@ def _row(one: Planned, base: Path) -> dict[str, str]:
             row["modalities"] = ";".join(one.study.modalities)
         for i, path in enumerate(one.study.initial_transforms):
             row[_nth("initial_transform", i)] = _path(path, base) if path else ""
+        row |= _choices_of(one.study, base)
     for i, path in enumerate(one.decided):
         row["fixed" if i == 0 else _nth("moving", i - 1)] = _path(path, base) if path else ""
     for name, value in one.overrides.items():
@@ -215,6 +261,19 @@ def _row(one: Planned, base: Path) -> dict[str, str]:
         "problem": cell(one.problem),
         "choices": cell(" | ".join(one.choices)),
     }
+
+
+def _choices_of(study: Study, base: Path) -> dict[str, str]:
+    """The cells of conventions, landmarks and reading options."""
+    row = {_nth("transform_convention", i): word for i, word in enumerate(study.conventions)}
+    for i, pair in enumerate(study.landmarks):
+        fixed, moving = (_path(path, base) for path in pair) if pair else ("", "")
+        row |= {_nth("landmarks_fixed", i): fixed, _nth("landmarks_moving", i): moving}
+    for i, options in enumerate(study.reading):
+        for name, value in (("series", options.series), ("volume", options.volume)):
+            column = f"fixed_{name}" if i == 0 else _nth(f"moving_{name}", i - 1)
+            row[column] = str(value) if value is not None else ""
+    return row
 
 
 def _nth(stem: str, i: int) -> str:

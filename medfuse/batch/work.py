@@ -115,14 +115,15 @@ def _facts(facts: Mapping[str, Any]) -> Row:
 
 def _key(job: Job, inputs: Sequence[str]) -> str:
     """What a result depends on, as 64 hexadecimal digits."""
-    parts = [job.recipe, job.modalities, job.bids, inputs]
+    parts = [job.recipe, job.modalities, job.bids, job.conventions, job.reading, inputs]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprints(job: Job, known: Mapping[str, str] | None = None) -> list[str]:
-    """SHA-256 of each input, then of each initial transform; ``known``: what has been read already."""
+    """SHA-256 of each input, then of each file of transforms and landmarks; ``known``: read already."""
     hashes = [_fingerprint(Path(path), (known or {}).get(path)) for path in job.paths]
-    return hashes + [sha256_of(path) if path else "" for path in job.initial_transforms]
+    starts = [*job.initial_transforms, *(path for pair in job.landmarks for path in pair or ("", ""))]
+    return hashes + [sha256_of(path) if path else "" for path in starts]
 
 
 def _fingerprint(path: Path, known: str | None) -> str:
