@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -259,6 +260,18 @@ class TestOtherWays:
         write_result(result, tmp_path / "out")
         written = read_volume(tmp_path / "out" / "fused_colour.nii.gz", modality="OT")
         np.testing.assert_array_equal(written.array, result.fused_colour.array)
+
+    def test_colour_on_another_grid_is_written_in_whole_numbers(self, files, tmp_path):
+        """Interpolated, it lies between them; 8-bit RGB holds no others."""
+        ct = read_volume(files / "ct.nii.gz", modality="CT")
+        colours = np.random.default_rng(0).integers(0, 256, (*ct.geometry.shape, 3))
+        aside = replace(ct.geometry, origin=tuple(np.add(ct.geometry.origin, 0.3)))
+        write_volume(Volume(colours, aside), tmp_path / "pet.nii.gz")
+        study = Study(files / "ct.nii.gz", (tmp_path / "pet.nii.gz",), ("CT", "PT"))
+        result = run_study(study, Recipe(method="average", registration="none"))
+        write_result(result, tmp_path / "out")
+        written = read_volume(tmp_path / "out" / "registered" / "moving_1.nii.gz", modality="PT")
+        assert 0.1 < np.abs(written.array - result.volumes[1].array).max() <= 0.5
 
     def test_grey_sources_have_no_colour(self, result):
         assert result.fused_colour is None
