@@ -143,7 +143,7 @@ def _registered(nodes: RunNodes, prepared: Prepared, found: ResultFolder) -> tup
     everything = list(zip((prepared.fixed, *prepared.moving), found.registered, strict=True))
     if _is_on_grid(prepared.fixed, found.registered[0]):
         everything = everything[1:]  # the fixed volume is in the scene already, voxel by voxel
-    made = []
+    made: list[Any] = []
     for placement, image in everything:
         role = "registered fixed" if placement is prepared.fixed else f"registered {len(made) + 1}"
         display = placement.node.GetDisplayNode()
