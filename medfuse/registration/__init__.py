@@ -29,6 +29,7 @@ import numpy as np
 from ..errors import ParameterError, RegistrationError, UnknownNameError
 from ..progress import Progress, ignore, subrange
 from ..volume import Volume
+from .deformable import bend_further
 from .linear import Found, Wanted, search_linear
 from .moves import LINEAR
 from .planar import slices_of
@@ -165,27 +166,27 @@ def _searched(
     seed: int,
     progress: Progress,
 ) -> Registration:
-    if kind not in LINEAR:
-        raise RegistrationError(f"the {kind} search is still being built")
     slices = slices_of(fixed, moving)
     before = np.eye(4) if start is None else start
     if slices is not None:
+        if kind == "deformable":
+            raise ParameterError(
+                "registration kind 'deformable' needs volumes of several slices: use 'affine'"
+            )
         start = None if start is None else slices.in_plane(start)
         before = np.eye(4) if start is None else start
         fixed, moving = slices.fixed, slices.moving
-    stages = make_stages(
-        fixed,
-        moving,
-        seed,
-        subrange(progress, 0.0, 0.12),
-        compares=preset.compares,
-        planar=slices is not None,
-    )
-    wanted = Wanted(kind, start, before, preset.travel_mm, preset.travel_deg)
-    found = search_linear(stages, wanted, subrange(progress, 0.12, 1.0))
-    if slices is not None:
-        pose, centre = slices.in_world(found.pose), apply(inverse(slices.to_fixed), found.centre)
-        found = Found(pose, centre, found.figures)
+    soft = kind == "deformable"
+    part, planar = subrange(progress, 0.0, 0.06 if soft else 0.12), slices is not None
+    stages = make_stages(fixed, moving, seed, part, compares=preset.compares, planar=planar)
+    wanted = Wanted("rigid" if soft else kind, start, before, preset.travel_mm, preset.travel_deg)
+    found = search_linear(stages, wanted, subrange(progress, 0.06 if soft else 0.12, 0.3 if soft else 1.0))
+    if soft:
+        transform, found = bend_further(stages, found, subrange(progress, 0.3, 1.0))
+    else:
+        if slices is not None:
+            centre = apply(inverse(slices.to_fixed), found.centre)
+            found = Found(slices.in_world(found.pose), centre, found.figures)
+        transform = LINEAR[kind].transform(found.pose, found.centre)
     verdict, reasons = judge(found.figures, stages[0].scale)
-    transform = LINEAR[kind].transform(found.pose, found.centre)
     return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)

@@ -54,7 +54,7 @@ class Preset:
     about: str
 
 
-_LINEAR = ("none", "rigid", "similarity", "affine")
+_LINEAR = ("none", "rigid", "similarity", "affine")  # where bending made things worse, or was not tried
 
 
 def _of_values(name: str, modalities: tuple[str, str] | None, kinds: tuple[str, ...], about: str) -> Preset:
@@ -69,7 +69,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
-            _of_values("ct-mr", ("CT", "MR"), KINDS, "Bone and air against soft tissue; any starting pose."),
+            _of_values("ct-mr", ("CT", "MR"), _LINEAR, "Bone against soft tissue; any starting pose."),
             _of_values("mr-mr", ("MR", "MR"), KINDS, "Two contrasts of one patient; any starting pose."),
             _of_values("ct-pt", ("CT", "PT"), _LINEAR, "Uptake against anatomy; look at the result."),
             _of_edges("mr-us", ("MR", "US"), "Edges within the fan, near a pose that must be given."),
@@ -108,7 +108,7 @@ def choose_preset(name: str, modalities: tuple[str, str], kind: str, has_start: 
     if kind not in preset.kinds:
         raise ParameterError(
             f"registration kind {kind!r} with preset {preset.name!r}: expected one of "
-            f"{', '.join(preset.kinds)}; choose one of these, or preset 'general'"
+            f"{', '.join(preset.kinds)}; or take preset 'general', at your own judgement"
         )
     if preset.needs_start and kind != "none" and not has_start:
         raise RegistrationError(

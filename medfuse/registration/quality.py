@@ -33,6 +33,8 @@ MOST_INCONSISTENCY_MM = 3.0
 LEAST_OVERLAP = 0.3
 LEAST_SCALE, MOST_SCALE = 0.8, 1.25
 MOST_SHEAR_DEG = 10.0
+MOST_BEND_INCONSISTENCY_MM = 2.0
+LEAST_JACOBIAN, MOST_JACOBIAN = 0.3, 3.0
 MOST_TRAVEL = 0.9  # of the limit
 
 
@@ -82,6 +84,23 @@ def _doubts(figures: Mapping[str, float], scale: float) -> list[str]:
         )
     if figures.get("shear_deg", 0.0) > MOST_SHEAR_DEG:
         doubts.append(f"the volume would be sheared by {figures['shear_deg']:.0f}°")
+    if figures.get("bend_consistency_mm", 0.0) > MOST_BEND_INCONSISTENCY_MM * scale:
+        doubts.append(
+            f"bending back ends {figures['bend_consistency_mm']:.1f} mm away from where it began: register "
+            "rigidly"
+        )
+    if (
+        not LEAST_JACOBIAN
+        <= figures.get("jacobian_least", 1.0)
+        <= figures.get("jacobian_most", 1.0)
+        <= MOST_JACOBIAN
+    ):
+        doubts.append(
+            f"bending shrinks and grows tissue by factors of {figures['jacobian_least']:.2f} to "
+            f"{figures['jacobian_most']:.2f}" + (" (it folds)" if figures["jacobian_least"] <= 0 else "")
+        )
+    if figures["mi_after"] < figures.get("mi_rigid", -1.0):
+        doubts.append("the volumes matched better before bending than after it")
     if figures.get("travel", 0.0) > MOST_TRAVEL:
         doubts.append(
             f"the search ended at its limit, {figures['travel_mm']:.0f} mm and {figures['travel_deg']:.0f}° "

@@ -114,6 +114,21 @@ class Sampled:
         mask = None if self.mask is None else _placed(self.mask, pose, unit)
         return replace(self, image=_placed(self.image, pose, unit), mask=mask)
 
+    def onto(
+        self, other: Sampled, transform: SimpleITK.Transform
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """The values (z, y, x) at the voxels of ``other``, and which of them were measured.
+
+        ``transform`` takes points of ``other`` here.
+        """
+        import SimpleITK
+
+        ones = SimpleITK.GetImageFromArray(self.measured.astype(np.uint8))
+        ones.CopyInformation(self.image)
+        values = SimpleITK.Resample(self.image, other.image, transform, SimpleITK.sitkLinear, 0.0)
+        inside = SimpleITK.Resample(ones, other.image, transform, SimpleITK.sitkNearestNeighbor, 0)
+        return SimpleITK.GetArrayFromImage(values), SimpleITK.GetArrayFromImage(inside) > 0
+
     def smoothed(self, sigma: npt.NDArray[np.float64], progress: Progress = ignore) -> SimpleITK.Image:
         """The image smoothed by ``sigma`` mm along each axis; padding takes no part in any mean."""
         import SimpleITK

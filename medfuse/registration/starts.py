@@ -11,7 +11,7 @@ from ..progress import Progress
 from .poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
 from .search import Candidate, Stage, Within, anywhere
 
-__all__ = ["Comparison", "best_starts", "everywhere", "is_near", "nearby"]
+__all__ = ["Comparison", "best_starts", "everywhere", "is_near", "mutual_information", "nearby"]
 
 _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _HALF_TURNS = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
@@ -67,10 +67,15 @@ class Comparison:
         one, two = self._pairs(pose)
         if len(one) / len(self._points) * self._share_of_smaller < _LEAST_OVERLAP:
             return -np.inf
-        joint = np.bincount(one + two, minlength=_BINS * _BINS).reshape(_BINS, _BINS) / len(one)
-        independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-        seen = joint > 0
-        return float((joint[seen] * np.log(joint[seen] / independent[seen])).sum())
+        return mutual_information(one + two, _BINS)
+
+
+def mutual_information(pairs: npt.NDArray[np.intp], bins: int) -> float:
+    """In nats, of the joint histogram of ``pairs``: bin of the one times ``bins`` plus bin of the other."""
+    joint = np.bincount(pairs, minlength=bins * bins).reshape(bins, bins) / len(pairs)
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
+    seen = joint > 0
+    return float((joint[seen] * np.log(joint[seen] / independent[seen])).sum())
 
 
 def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
