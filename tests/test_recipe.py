@@ -17,7 +17,11 @@ def test_a_recipe_survives_a_file(tmp_path):
         method="dip",
         preset="fast",
         parameters={"steps": 12, "input": "noise", "warm_start": False, "learning_rate": 0.05},
-        registration="none",
+        registration="affine",
+        registration_preset="ct-mr",
+        registration_start="header",
+        grid="isotropic:0.75",
+        interpolation="bspline",
         windows=("CT=brain", "MR=1%-99%"),
         seed=9,
     )
@@ -45,6 +49,11 @@ def test_written_by_hand(tmp_path):
         ("seed = 'one'", ParameterError, "recipe field seed = 'one': expected a int"),
         ("seed = 0", ParameterError, "seed 0: expected a whole number of at least 1"),
         ("registration = 'elastic'", UnknownNameError, "unknown registration 'elastic'"),
+        ("registration_preset = 'ct'", UnknownNameError, "unknown registration preset 'ct'"),
+        ("registration_start = 'x'", UnknownNameError, "unknown registration start 'x'"),
+        ("interpolation = 'label'", UnknownNameError, "unknown interpolation 'label'"),
+        ("grid = 'isotropic'", ParameterError, "grid 'isotropic': expected fixed, finest, isotropic:MM"),
+        ("grid = 0.8", ParameterError, "recipe field grid = 0.8: expected a str"),
         ("windows = 'brain'", ParameterError, "recipe field windows"),
     ],
 )
@@ -105,3 +114,27 @@ class TestStudy:
     def test_unknown_modality(self):
         with pytest.raises(UnknownNameError, match="unknown modality 'XR'"):
             Study("a.nii", ("b.nii",), modalities=("CT", "XR"))
+
+    def test_where_searches_start(self):
+        study = Study(
+            "a.nii", ("b.nii", "c.nii"), initial_transforms=("b.txt", None), conventions=("ras", ""),
+            landmarks=(None, ("a.fcsv", "c.fcsv")),
+        )  # fmt: skip
+        assert study.start_files == (Path("b.txt"), Path("a.fcsv"), Path("c.fcsv"))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (
+                {"initial_transforms": ("t.txt",), "conventions": ("rsa",)},
+                "unknown transform convention 'rsa'",
+            ),
+            ({"conventions": ("ras",)}, "'ras': there is no transform file it is for"),
+            ({"conventions": ("", "")}, "2 transform conventions for 1 moving"),
+            ({"landmarks": (None, None)}, "2 pairs of landmark files for 1 moving"),
+            ({"initial_transforms": ("t.txt",), "landmarks": (("a", "b"),)}, "both a transform"),
+        ],
+    )
+    def test_starts_that_are_refused(self, options, message):
+        with pytest.raises(ParameterError, match=message):
+            Study("a.nii", ("b.nii",), **options)

@@ -9,7 +9,8 @@ import pytest
 
 from medfuse import Geometry
 from medfuse.errors import WriteError
-from medfuse.report.figures import checkerboard, overlay
+from medfuse.report.edges import edges
+from medfuse.report.figures import checkerboard, outlined, overlay
 from medfuse.report.folder import check_output, staged
 from medfuse.report.planes import PLANES, central_voxel, plane
 
@@ -168,3 +169,49 @@ def test_checkerboard_takes_turns():
 def test_overlay_is_grey_where_images_agree():
     picture = overlay(np.full((2, 2), 0.3), np.full((2, 2), 0.3))
     np.testing.assert_allclose(picture, 0.3)
+
+
+class TestEdges:
+    def test_a_step_is_one_line_where_it_is(self):
+        picture = np.zeros((40, 60))
+        picture[:, 25:] = 1
+        lines = edges(picture)
+        assert (lines.sum(axis=1) == 1).all()
+        assert set(np.nonzero(lines)[1]) <= {24, 25}
+
+    @pytest.mark.parametrize("radius", [10, 17.5])
+    def test_a_disc_has_a_thin_ring_of_its_radius(self, radius):
+        y, x = np.indices((64, 64)) - 31.5
+        lines = edges((np.hypot(x, y) < radius).astype(float))
+        found = np.hypot(x, y)[lines]
+        assert np.abs(found - radius).max() < 1.5
+        assert 0.7 < lines.sum() / (2 * np.pi * radius) < 1.5
+        angles = np.sort(np.arctan2(y, x)[lines])
+        assert np.diff(angles).max() < 3 / radius  # no gap: it is closed
+
+    def test_nothing_to_see_has_no_edges(self):
+        assert not edges(np.full((30, 30), 0.5)).any()
+        assert not edges(0.5 + 1e-3 * np.random.default_rng(0).normal(size=(30, 30))).any()
+
+    def test_faint_lines_stay_only_where_they_lead_to_strong_ones(self):
+        """A step that fades from 1 to 0.2 along its line, and one of 0.2 alone."""
+        picture = np.zeros((80, 80))
+        picture[20:] = np.linspace(1, 0.2, 80)
+        picture[60:] += 0.2
+        lines = edges(picture)
+        assert lines[18:22].any(axis=0).all()  # to its faint end
+        assert not lines[58:63, 5:-5].any()
+
+    def test_turned_pictures_have_turned_edges(self):
+        picture = np.random.default_rng(3).random((9, 9)).repeat(8, 0).repeat(8, 1)
+        straight, turned = edges(picture), edges(picture[::-1, ::-1].T)
+        assert (turned == straight[::-1, ::-1].T).mean() > 0.97
+
+    def test_they_are_drawn_in_orange_on_grey(self):
+        lines = np.zeros((4, 4), bool)
+        lines[1, 2] = True
+        picture = outlined(np.full((4, 4), 0.3), lines)
+        assert picture.shape == (4, 4, 3)
+        np.testing.assert_allclose(picture[0, 0], 0.3)
+        red, green, blue = picture[1, 2]
+        assert red > green > blue
