@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from .sampled import Sampled
 
 if TYPE_CHECKING:
-    import SimpleITK
+    pass
 
 __all__ = ["edges_of"]
 
@@ -31,19 +30,10 @@ def edges_of(sampled: Sampled) -> Sampled:
     import SimpleITK
     from scipy.ndimage import binary_erosion
 
-    spacing = np.asarray(sampled.image.GetSpacing())
-    smooth = sampled.smoothed(_SIGMA * spacing)
+    smooth = sampled.like(sampled.smoothed(_SIGMA))
     magnitude = SimpleITK.GetArrayFromImage(SimpleITK.GradientMagnitude(smooth))
     inner = binary_erosion(sampled.measured, iterations=_RIM, border_value=1)
     inner = inner if inner.any() else sampled.measured
     top = float(np.percentile(magnitude[inner], _PERCENTILE)) or 1.0
     values = np.where(inner, np.sqrt(np.clip(magnitude / top, 0, 1)), 0).astype(np.float32)
-    return Sampled(_like(values, sampled.image), _like(inner.astype(np.uint8), sampled.image), edges=True)
-
-
-def _like(array: npt.NDArray[np.generic], image: SimpleITK.Image) -> SimpleITK.Image:
-    import SimpleITK
-
-    made = SimpleITK.GetImageFromArray(array)
-    made.CopyInformation(image)
-    return made
+    return Sampled(sampled.like(values), sampled.like(inner.astype(np.uint8)), edges=True)

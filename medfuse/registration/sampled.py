@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..progress import Progress, ignore
+from .grids import averaged, interpolation, places, smoothing
 from .poses import Pose, apply
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Sampled"]
 
 _FEWEST_SAMPLES = 4  # along an axis: below this there is no gradient to follow
-_LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,42 +124,60 @@ class Sampled:
         """
         import SimpleITK
 
-        ones = SimpleITK.GetImageFromArray(self.measured.astype(np.uint8))
-        ones.CopyInformation(self.image)
+        ones = self.like(self.measured.astype(np.uint8))
         values = SimpleITK.Resample(self.image, other.image, transform, SimpleITK.sitkLinear, 0.0)
         inside = SimpleITK.Resample(ones, other.image, transform, SimpleITK.sitkNearestNeighbor, 0)
         return SimpleITK.GetArrayFromImage(values), SimpleITK.GetArrayFromImage(inside) > 0
 
-    def smoothed(self, sigma: npt.NDArray[np.float64], progress: Progress = ignore) -> SimpleITK.Image:
-        """The image smoothed by ``sigma`` mm along each axis; padding takes no part in any mean."""
-        import SimpleITK
-
-        smooth = _smooth(self.image, sigma, progress)
-        if self.mask is None or not np.any(sigma > 0):
-            return smooth
-        weight = _smooth(SimpleITK.Cast(self.mask, SimpleITK.sitkFloat32), sigma, progress)
-        return SimpleITK.Cast(smooth / SimpleITK.Maximum(weight, _LEAST_WEIGHT), SimpleITK.sitkFloat32)
+    def smoothed(self, sigma: float) -> npt.NDArray[np.float32]:
+        """The values (z, y, x) smoothed by ``sigma`` voxels; padding takes no part in any mean."""
+        matrices = [smoothing(size, sigma if size > 1 else 0.0) for size in self.array.shape]
+        return averaged(self.array, None if self.mask is None else self.measured, matrices)
 
     def coarser(self, spacing: float, progress: Progress = ignore) -> Sampled:
         """The same on a grid of ``spacing`` mm, smoothed to suit; as it is if no finer than that already.
 
-        Gaussian variances add up, so that coarsening in steps equals coarsening at once.
+        The new grid covers the same box.  Gaussian variances add up, so that coarsening in steps equals
+        coarsening at once.  A single slice stays as thick as it is.
         """
-        import SimpleITK
-
         size, old = np.asarray(self.image.GetSize()), np.asarray(self.image.GetSpacing())
-        wide = size > 1  # a single slice stays as thick as it is
+        wide = size > 1
         spacing = max(spacing, old[wide].min())
         if np.allclose(old[wide], spacing):
             return self
         new = np.maximum(np.minimum(spacing, size * old / _FEWEST_SAMPLES), 1e-6)
         new = np.where(wide, new, old)
-        smooth = self.smoothed(0.5 * np.sqrt(np.maximum(new**2 - old**2, 0)), progress)
-        image = _on_grid(smooth, new, interpolate=True)
-        if self.mask is None:
-            return Sampled(image, None)
-        mask = _on_grid(self.mask, new, interpolate=False)
-        return Sampled(SimpleITK.Mask(image, mask), mask)
+        fewer = np.maximum(np.ceil(size * old / new - 1e-6), 1).astype(int)
+        sigma = np.where(size >= _FEWEST_SAMPLES, 0.5 * np.sqrt(np.maximum(new**2 - old**2, 0)) / old, 0)
+        at = [places(*each) for each in zip(size, fewer, new / old, strict=True)]
+        matrices = [
+            interpolation(n, there) @ smoothing(n, width)
+            for n, there, width in zip(size, at, sigma, strict=True)
+        ][::-1]
+        first = self.image.TransformContinuousIndexToPhysicalPoint([there[0] for there in at])
+        measured = None if self.mask is None else self.measured
+        array = averaged(self.array, measured, matrices, progress)
+        if measured is None:
+            return Sampled(self._on_grid(array, new, first), None)
+        nearest = [np.clip(np.rint(there), 0, n - 1).astype(int) for n, there in zip(size, at, strict=True)]
+        measured = measured[np.ix_(*nearest[::-1])]
+        image = self._on_grid(np.where(measured, array, np.float32(0)), new, first)
+        return Sampled(image, self._on_grid(measured.astype(np.uint8), new, first))
+
+    def like(self, array: npt.NDArray[np.generic]) -> SimpleITK.Image:
+        """``array`` (z, y, x) as an image on this grid."""
+        return self._on_grid(array, self.image.GetSpacing(), self.image.GetOrigin())
+
+    def _on_grid(
+        self, array: npt.NDArray[np.generic], spacing: Iterable[float], origin: Iterable[float]
+    ) -> SimpleITK.Image:
+        import SimpleITK
+
+        image = SimpleITK.GetImageFromArray(array)
+        image.SetSpacing([float(one) for one in spacing])
+        image.SetOrigin([float(one) for one in origin])
+        image.SetDirection(self.image.GetDirection())
+        return image
 
 
 def _placed(image: SimpleITK.Image, pose: Pose, unit: float) -> SimpleITK.Image:
@@ -169,36 +188,3 @@ def _placed(image: SimpleITK.Image, pose: Pose, unit: float) -> SimpleITK.Image:
     placed.SetOrigin((apply(pose, np.asarray(image.GetOrigin())) / unit).tolist())
     placed.SetDirection((pose[:3, :3] @ np.reshape(image.GetDirection(), (3, 3))).ravel().tolist())
     return placed
-
-
-def _on_grid(image: SimpleITK.Image, new: npt.NDArray[np.float64], *, interpolate: bool) -> SimpleITK.Image:
-    """``image`` resampled to the spacing ``new`` on a grid with the same centre."""
-    import SimpleITK
-
-    old_size, old = np.asarray(image.GetSize()), np.asarray(image.GetSpacing())
-    size = np.maximum(np.ceil(old_size * old / new - 1e-6), 1).astype(int)
-    # The new grid covers the same box: half a new voxel at its rim stands for half an old one.
-    first = (old_size - 1) / 2 - (size - 1) / 2 * new / old
-    filter_ = SimpleITK.ResampleImageFilter()
-    filter_.SetSize(size.tolist())
-    filter_.SetOutputSpacing(new.tolist())
-    filter_.SetOutputOrigin(image.TransformContinuousIndexToPhysicalPoint(first.tolist()))
-    filter_.SetOutputDirection(image.GetDirection())
-    filter_.SetInterpolator(SimpleITK.sitkLinear if interpolate else SimpleITK.sitkNearestNeighbor)
-    filter_.SetUseNearestNeighborExtrapolator(interpolate)
-    return filter_.Execute(image)
-
-
-def _smooth(image: SimpleITK.Image, sigma: npt.NDArray[np.float64], progress: Progress) -> SimpleITK.Image:
-    """Gaussian smoothing by ``sigma`` mm along each axis; an axis with sigma 0 stays as it is."""
-    import SimpleITK
-
-    for axis, width in enumerate(sigma):
-        if width <= 0 or image.GetSize()[axis] < _FEWEST_SAMPLES:
-            continue
-        progress(axis / 3, "smoothing")
-        smoother = SimpleITK.RecursiveGaussianImageFilter()
-        smoother.SetDirection(axis)
-        smoother.SetSigma(float(width))
-        image = smoother.Execute(image)
-    return image
