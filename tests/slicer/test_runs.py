@@ -68,8 +68,8 @@ class Panel:
         return ended
 
     def until_fusing(self):
-        """The first step beyond reading."""
-        self.timer.run(until=lambda: any(step[0] > 0.05 for step in self.progress), seconds=120)
+        """The first step of the method itself: what it needs is loaded by then."""
+        self.timer.run(until=lambda: any(step[0] > 0.25 for step in self.progress), seconds=120)
         assert self.run.is_running, self.ended
         return self
 
