@@ -10,19 +10,26 @@ from ..progress import Progress, ignore, subrange
 from ..volume import Volume
 from .sampled import Sampled
 
-__all__ = ["prepare"]
+__all__ = ["SOFT_TISSUE", "WHOLE", "prepare"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-_CT_RANGE = (-1000.0, 1500.0)  # HU: air to dense bone; metal would take most bins of the histogram
+WHOLE = (-1000.0, 1500.0)  # HU: air to dense bone; metal would take most bins of the histogram
+SOFT_TISSUE = (-20.0, 100.0)  # HU: the edge of a skull is fifty times as strong as those of a ventricle
 _PERCENTILES = (0.5, 99.5)
 _SAMPLES_FOR_PERCENTILES = 2_000_000
 _ALMOST_ALL = 0.98
 
 
-def prepare(volume: Volume, role: str, spacing: float, progress: Progress = ignore) -> Sampled:
+def prepare(
+    volume: Volume,
+    role: str,
+    spacing: float,
+    progress: Progress = ignore,
+    ct_range: tuple[float, float] = WHOLE,
+) -> Sampled:
     """Clamp, scale to [0, 1], smooth and resample ``volume`` to an isotropic grid of ``spacing`` mm.
 
-    CT is clamped to -1000…1500 HU, then every volume to its 0.5–99.5 percentiles; colour becomes
+    CT is clamped to ``ct_range`` HU, then every volume to its 0.5–99.5 percentiles; colour becomes
     luma (BT.601); padding is masked and holds the smallest value, and so does the black around the fan
     of an ultrasound volume.  ``progress`` is called between the steps.
 
@@ -39,7 +46,9 @@ def prepare(volume: Volume, role: str, spacing: float, progress: Progress = igno
     array = volume.array @ _LUMA if volume.is_colour else volume.array
     valid = _fan(array) if volume.modality == "US" and volume.valid is None else volume.valid
     progress(0.2, message)
-    low, high = _range(array if valid is None else array[valid], volume.modality, role)
+    if volume.modality == "CT":
+        array = np.clip(array, *ct_range)
+    low, high = _range(array if valid is None else array[valid], role)
     progress(0.4, message)
     scaled = (np.clip(array, low, high) - low) / (high - low)
     if valid is not None:
@@ -69,11 +78,9 @@ def _check(volume: Volume, role: str) -> None:
         )
 
 
-def _range(measured: npt.NDArray[np.float32], modality: str, role: str) -> tuple[float, float]:
+def _range(measured: npt.NDArray[np.float32], role: str) -> tuple[float, float]:
     """The values between which the search looks; refuses a constant volume."""
     few = measured.reshape(-1)[:: 1 + measured.size // _SAMPLES_FOR_PERCENTILES]
-    if modality == "CT":
-        few = np.clip(few, *_CT_RANGE)
     low, high = np.percentile(few, _PERCENTILES)
     if high <= low:  # a small bright object in a large dark field
         low, high = float(few.min()), float(few.max())

@@ -7,7 +7,7 @@ import numpy as np
 from ..progress import Progress, subrange
 from ..volume import Volume
 from .edges import edges_of
-from .prepare import prepare
+from .prepare import SOFT_TISSUE, WHOLE, prepare
 from .search import COARSE, FINE, MIDDLE, Stage
 
 __all__ = ["make_stages"]
@@ -29,8 +29,9 @@ def make_stages(
     scale = _scale(fixed, moving, planar)
     factor = scale * (_PLANAR if planar else 1.0) * (_EDGES if compares == "edges" else 1.0)
     fine, middle, coarse = (level.scaled(factor) for level in (FINE, MIDDLE, COARSE))
-    one = prepare(fixed, "fixed", fine.spacing, subrange(progress, 0.0, 0.45))
-    two = prepare(moving, "moving", fine.spacing, subrange(progress, 0.45, 0.9))
+    ct_range = SOFT_TISSUE if compares == "edges" else WHOLE
+    one = prepare(fixed, "fixed", fine.spacing, subrange(progress, 0.0, 0.45), ct_range)
+    two = prepare(moving, "moving", fine.spacing, subrange(progress, 0.45, 0.9), ct_range)
     stages: list[Stage] = []
     for number, level in enumerate((fine, middle, coarse)):
         progress(0.9 + number / 30, "preparing the levels of the search")
