@@ -121,8 +121,10 @@ def apply(
 ) -> None:
     """Resample a volume onto another one's grid by a transform that maps fixed to moving points."""
     from ..io import write_volume
+    from ..io.formats import check_target
     from ..pipeline import apply_transform
 
+    check_target(output, overwrite)
     reading = reading_options(2, series, number, None, False, False)
     with reporter(progress, cancel_file) as report:
         result = apply_transform(

@@ -16,6 +16,7 @@ from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, Wri
 
 __all__ = [
     "check_finite",
+    "check_replaceable",
     "check_voxels",
     "existing",
     "files_below",
@@ -114,6 +115,18 @@ def reading(path: Path) -> Iterator[None]:
         raise ReadError(f"{path}: cannot be read: {one_line(error) or type(error).__name__}") from error
 
 
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse a place that a file cannot be written to; see :func:`replacing`."""
+    if path.is_dir():
+        raise WriteError(f"{path}: is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise WriteError(f"{path}: exists already; choose another name, or ask to overwrite it (--overwrite)")
+    if not path.parent.is_dir():
+        raise WriteError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise WriteError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+
+
 @contextmanager
 def replacing(path: Path, overwrite: bool) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; it becomes ``path`` if all goes well, else it vanishes.
@@ -123,14 +136,7 @@ def replacing(path: Path, overwrite: bool) -> Iterator[Path]:
     WriteError
         If ``path`` exists and ``overwrite`` is false, or if its folder is missing or cannot be written.
     """
-    if path.is_dir():
-        raise WriteError(f"{path}: is a folder; give the name of a file")
-    if path.exists() and not overwrite:
-        raise WriteError(f"{path}: exists already; choose another name, or ask to overwrite it (--overwrite)")
-    if not path.parent.is_dir():
-        raise WriteError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise WriteError(f"{path}: the folder {path.parent} cannot be written to; choose another")
+    check_replaceable(path, overwrite)
     # The whole suffix stays at the end: nibabel and ITK choose the format by it.
     temporary = path.with_name(f".{token_hex(6)}.{path.name[-40:]}")
     try:

@@ -13,10 +13,10 @@ import numpy as np
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
 from .archive import is_zip, unpacked
-from .files import check_finite, existing, reading
+from .files import check_finite, check_replaceable, existing, reading
 from .options import ReadOptions
 
-__all__ = ["PICTURES", "VOLUMES", "Format", "format_of", "read_volume", "write_volume"]
+__all__ = ["PICTURES", "VOLUMES", "Format", "check_target", "format_of", "read_volume", "write_volume"]
 
 PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
 """Suffixes of 2-D images, which are read as volumes of one slice."""
@@ -174,9 +174,24 @@ def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -
     WriteError
         If the suffix is not one of these, the file exists, or its place cannot be written.
     """
-    path = Path(path)
+    _writable(Path(path)).function("write")(volume, Path(path), overwrite)
+
+
+def check_target(path: str | Path, overwrite: bool = False) -> None:
+    """Refuse a place that :func:`write_volume` would refuse, before any work is done.
+
+    Raises
+    ------
+    WriteError
+        As there.
+    """
+    _writable(Path(path))
+    check_replaceable(Path(path), overwrite)
+
+
+def _writable(path: Path) -> Format:
     known = format_of(path)
     if known is None or not known[1].writable:
         writable = ", ".join(suffix for suffix, kind in VOLUMES.items() if kind.writable)
         raise WriteError(f"{path}: volumes are written as {writable}; choose one of these suffixes")
-    known[1].function("write")(volume, path, overwrite)
+    return known[1]

@@ -36,7 +36,8 @@ def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
         aspect=picture.row_mm / picture.column_mm,
         interpolation="bilinear",
     )
-    style: dict[str, Any] = {"color": "#ffd75e", "fontsize": 8, "transform": axes.transAxes}
+    size = 8 * min(max(ratio, 1), 2)  # planes are shown equally wide: so are their letters then
+    style: dict[str, Any] = {"color": "#ffd75e", "fontsize": size, "transform": axes.transAxes}
     axes.text(0.015, 0.5, picture.left, va="center", ha="left", **style)
     axes.text(0.5, 0.985, picture.top, va="top", ha="center", **style)
     return _data_uri(figure)

@@ -28,15 +28,30 @@ _STARTS = {
     "landmarks": "the search began at the pose of the landmarks",
 }
 _FIGURES = {
-    "overlap": ("overlap", "part of the smaller field of view within the other, 0 to 1"),
+    "agreement_mm": ("agreement, mm", "how far from it a search from another start ended"),
+    "agreement_deg": ("agreement, °", "the same as an angle"),
+    "rival": ("rival", "match of the best other place as a share of this one's; 1 would be as good"),
     "mi_before": ("match before", "mutual information in nats where the search began"),
-    "mi_after": ("match after", "mutual information in nats at its end, higher is better"),
-    "agreement_mm": ("agreement (mm)", "how far from it another search ended"),
-    "agreement_deg": ("agreement (°)", "the same as an angle"),
-    "rival": ("rival", "match of the best other place as a share of this one's, 1 is as good"),
-    "inverse_consistency_mm": ("there and back (mm)", "what remains after registering back"),
-    "rotation_deg": ("turn (°)", "of the body between the volumes"),
-    "shift_mm": ("shift (mm)", "of its middle"),
+    "mi_rigid": ("match before bending", "mutual information in nats of the rigid result"),
+    "mi_after": ("match after", "mutual information in nats at the end; higher is better"),
+    "overlap": ("overlap", "part of the smaller field of view that lies within the other, 0 to 1"),
+    "inverse_consistency_mm": ("there and back, mm", "what remains of a point after registering back"),
+    "bend_consistency_mm": ("bent there and back, mm", "what remains of a point after bending back"),
+    "rotation_deg": ("turn, °", "of the body from the fixed to the moving volume"),
+    "shift_mm": ("shift, mm", "of its middle"),
+    "scale_least": ("least scale", "by which a direction is stretched; 1 is not at all"),
+    "scale_most": ("largest scale", "likewise"),
+    "shear_deg": ("shear, °", "by which right angles are bent"),
+    "displacement_mean_mm": ("bending, mm", "mean shift of a point by the bending"),
+    "displacement_most_mm": ("largest bending, mm", "likewise"),
+    "jacobian_least": (
+        "least growth",
+        "factor by which bending changes a small volume; 0 or less would be a fold",
+    ),
+    "jacobian_most": ("largest growth", "likewise"),
+    "travel_mm": ("travel, mm", "how far from its start the search ended"),
+    "travel_deg": ("travel, °", "the same as an angle"),
+    "travel": ("travel", "as a share of what is allowed"),
 }
 _EDGE_PIXELS = 320  # of the longer side: fine enough for thin lines
 _BLUR_MM = 1.0
@@ -76,7 +91,7 @@ def _sentence(text: str) -> str:
 
 def _how(one: Mapping[str, Any]) -> str:
     if one["kind"] == "none":
-        return "Kind none."
+        return "The transform is the pose of the landmarks." if one["start"] == "landmarks" else ""
     return f"Kind {one['kind']}, preset {one['preset']}; {_STARTS[one['start']]}."
 
 
