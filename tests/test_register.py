@@ -17,7 +17,7 @@ from test_inverses import waves
 
 from medfuse import Geometry, Recipe, Registration, Study, Volume, read_volume, resample, write_volume
 from medfuse.errors import ParameterError, ReadError, RegistrationError
-from medfuse.io import read_transform, write_transform
+from medfuse.io import ReadOptions, read_transform, write_transform
 from medfuse.phantom import render, rigid
 from medfuse.pipeline import align, alignment, run_study
 from medfuse.report import write_aligned, write_result
@@ -157,6 +157,23 @@ class TestTransforms:
         assert re.fullmatch(r"[0-9a-f]{64}", facts["transform_sha256"])
         assert "transform_parameters" not in facts
         assert not list((tmp_path / "out" / "dicom").glob("registration*"))
+
+
+class TestUltrasound:
+    def test_without_a_pose_it_says_what_it_needs(self, head, stub):
+        stub(lambda *_, **__: pytest.fail("searched"))
+        study = Study(head / "ct.nii.gz", (head / "t1.nii.gz",), ("CT", "US"))
+        words = "CT and US can only be registered near a starting pose: give --landmarks"
+        with pytest.raises(RegistrationError, match=words):
+            align(study, Recipe())
+
+    @pytest.mark.parametrize(
+        "recipe", [Recipe(registration_start="header"), Recipe(registration_preset="general")]
+    )
+    def test_with_one_it_runs(self, head, stub, recipe):
+        stub(lambda *_, **__: found())
+        study = Study(head / "ct.nii.gz", (head / "t1.nii.gz",), ("CT", "US"))
+        assert align(study, recipe).registrations[0].verdict == "ok"
 
 
 class TestFrameOfReference:
@@ -485,3 +502,20 @@ class TestApplyCommand:
         assert re.search(message, run.stderr), run.stderr
         assert len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert sorted(p.name for p in place.iterdir()) == before
+
+
+def test_two_pictures_in_one_plane(tmp_path):
+    """A slice has one plane to show; across it there is nothing to see."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    picture = np.kron(rng.integers(0, 255, (12, 14)), np.ones((4, 4))).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    options = ReadOptions(spacing=(1.0, 1.0))
+    study = Study(tmp_path / "a.png", (tmp_path / "a.png",), ("MR", "MR"), reading=(options, options))
+    aligned = align(study, dataclasses.replace(GIVEN, grid="isotropic:0.5"))
+    assert aligned.volumes[0].geometry.size == (112, 96, 1)
+    page = write_aligned(aligned, tmp_path / "out").read_text()
+    assert page.count("<img") == 5
+    assert "Axial" in page
+    assert "Coronal" not in page

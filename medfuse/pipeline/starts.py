@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RegistrationError
 from ..io import open_transform, sha256_of
 from ..io.formats import format_of
 from ..io.transforms import TransformFile
@@ -56,6 +57,8 @@ def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving
     ------
     ReadError, ParameterError
         If its files cannot be read or used.
+    RegistrationError
+        If the pair can only be registered near a pose, and there is none.
     """
     transform = study.initial_transforms[index] if study.initial_transforms else None
     landmarks = study.landmarks[index] if study.landmarks else None
@@ -68,9 +71,10 @@ def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving
         fit = fit_landmarks(*landmarks)
         hashes = tuple(sha256_of(path) for path in landmarks)
         return Start(fit.to_itk(), landmarks=fit, hashes=hashes, notes=(*fit.notes, fit.describe()))
-    if recipe.registration_start != "auto":
-        return Start(start=recipe.registration_start)
-    if not share_frame(fixed.metadata, moving.metadata):
+    if recipe.registration_start == "header":
+        return Start(start="header")
+    if recipe.registration_start == "search" or not share_frame(fixed.metadata, moving.metadata):
+        _check_may_search(recipe, fixed, moving)
         return Start()
     if recipe.registration == "none":
         return Start(start="header", notes=("both headers name the same frame of reference",))
@@ -96,6 +100,15 @@ def share_frame(fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> bool:
     """Whether two headers name one frame of reference: coordinates of one patient in one position."""
     name = fixed.get("FrameOfReferenceUID")
     return bool(name) and name == moving.get("FrameOfReferenceUID")
+
+
+def _check_may_search(recipe: Recipe, fixed: Volume, moving: Volume) -> None:
+    if recipe.registration != "none" and not _may_search(recipe, fixed, moving):
+        raise RegistrationError(
+            f"{fixed.modality} and {moving.modality} can only be registered near a starting pose: give "
+            "--landmarks (three or more) or --initial-transform (of the tracking system, say), or "
+            "--registration-start header if they are roughly aligned already"
+        )
 
 
 def _may_search(recipe: Recipe, fixed: Volume, moving: Volume) -> bool:

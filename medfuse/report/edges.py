@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 __all__ = ["edges"]
 
-_STRONG, _WEAK = 0.35, 0.14  # of the 99th percentile of the steepness where there is any
+_STRONG, _WEAK = 0.25, 0.1  # of the 99th percentile of the steepness where there is any
 _NEGLIGIBLE = 0.01  # of the grey scale a pixel: below it there is nothing to see
 
 

@@ -118,6 +118,8 @@ def pictures(aligned: Aligned, voxel: tuple[int, int, int]) -> list[tuple[str, l
     rows = []
     for name in PLANES:
         planes = [plane(source, geometry, name, voxel) for source in aligned.sources]
+        if min(planes[0].image.shape) == 1:  # across a single slice there is nothing to see
+            continue
         own = list(zip(aligned.labels, map(panel, planes), strict=True))
         rows.append((name, [*own, *comparisons(aligned.labels, planes)]))
     return rows
