@@ -194,10 +194,10 @@ class TestEdges:
         assert not edges(0.5 + 1e-3 * np.random.default_rng(0).normal(size=(30, 30))).any()
 
     def test_faint_lines_stay_only_where_they_lead_to_strong_ones(self):
-        """A step that fades from 1 to 0.2 along its line, and one of 0.2 alone."""
+        """A step that fades from 1 to 0.15 along its line, and one of 0.15 alone."""
         picture = np.zeros((80, 80))
-        picture[20:] = np.linspace(1, 0.2, 80)
-        picture[60:] += 0.2
+        picture[20:] = np.linspace(1, 0.15, 80)
+        picture[60:] += 0.15
         lines = edges(picture)
         assert lines[18:22].any(axis=0).all()  # to its faint end
         assert not lines[58:63, 5:-5].any()
