@@ -1,23 +1,30 @@
-"""Draw the module's icon and the thumbnails of its samples: ``python slicer_extension/make_pictures.py``.
+"""Draw the icon, the thumbnails and the catalogue's picture: ``python slicer_extension/make_pictures.py``.
 
-The icon is two discs, a cool and a warm one, and white where they meet; the thumbnails are slices of the
-phantom, the fixed scan on the left and the moving one on the right.
+The icon is two discs, a cool and a warm one, and white where they meet.  The thumbnails are slices of the
+phantom, the fixed scan on the left and the moving one on the right.  The picture is a slice of what the
+module makes of the CT and the MR.  The panel's screenshots come from its tests:
+``MEDFUSE_SCREENSHOTS=slicer_extension/Screenshots pytest tests/slicer/test_widget.py -k screenshot``.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw
 
+SCREENSHOTS = Path(__file__).parent / "Screenshots"
 ICONS = Path(__file__).parent / "MedFuse" / "Resources" / "Icons"
 THUMBNAILS = {
     "MedFuse-CT-MR-T1.png": ("ct", "t1"),
     "MedFuse-CT-MR-T2.png": ("ct", "t2"),
     "MedFuse-MR-US.png": ("t1", "us"),
 }
+_RESULT = ("registered/fixed.nii.gz", "registered/moving_1.nii.gz", "fused.nii.gz")
 _COOL, _WARM, _BOTH = (38, 112, 178), (236, 126, 38), (255, 250, 240)
 _SIZE, _FINER = 128, 8
 _THUMBNAIL = 140  # pixels, each half
@@ -29,6 +36,8 @@ def main() -> None:
     Image.fromarray(icon()).save(ICONS / "MedFuse.png", optimize=True)
     for name, keys in THUMBNAILS.items():
         Image.fromarray(thumbnail(keys)).save(ICONS / name, optimize=True)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    result().save(SCREENSHOTS / "result.png", optimize=True)
 
 
 def icon() -> npt.NDArray[np.uint8]:
@@ -52,6 +61,37 @@ def thumbnail(keys: tuple[str, str]) -> npt.NDArray[np.uint8]:
 
     volumes = sample_study(keys).volumes
     return np.hstack([_slice(volumes[key].array, key) for key in keys])
+
+
+def result() -> Image.Image:
+    """A slice of the CT, of the registered MR, of the fused volume, and of it over the CT at half opacity."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "medfuse", "demo", "-o", str(folder), "--method", "pca"]
+        subprocess.run(command, check=True)  # noqa: S603 - our own program
+        ct, mr, fused = (_middle(folder / "result" / name) for name in _RESULT)
+    ct, mr = (np.clip((one - low) / (high - low), 0, 1) for one, low, high in ((ct, 0, 80), (mr, 0, 620)))
+    shown = {
+        "CT (fixed)": ct,
+        "MR T1, registered": mr,
+        "fused": fused,
+        "fused over CT, 50 %": (fused + ct) / 2,
+    }
+    tiles = []
+    for caption, plane in shown.items():
+        tile = Image.fromarray(np.rint(255 * plane).astype(np.uint8)).resize(
+            (256, 256), Image.Resampling.BICUBIC
+        )
+        ImageDraw.Draw(tile).text((6, 4), caption, fill=255, font_size=14)
+        tiles.append(np.asarray(tile))
+    return Image.fromarray(np.hstack(tiles))
+
+
+def _middle(path: Path) -> npt.NDArray[np.float32]:
+    from medfuse.io import read_volume
+
+    array = read_volume(path).array
+    return array[array.shape[0] // 2]
 
 
 def _slice(array: npt.NDArray[np.float32], key: str) -> npt.NDArray[np.uint8]:

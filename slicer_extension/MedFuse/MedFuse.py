@@ -4,8 +4,6 @@ The work is done by the command line of medfuse in a child process; what goes th
 is in ``MedFuseLib``, which knows neither Qt nor the application.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Callable
@@ -33,10 +31,9 @@ from slicer.util import NodeModify, VTKObservationMixin
 HOMEPAGE = "https://github.com/medfuse/medfuse/tree/main/slicer_extension#readme"
 PROFILES = ("default", "ma2021", "li2018", "zhang2020", "lahoud2019", "cddfuse", "all")
 DEVICES = ("auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps")
-REGISTRATIONS = {
-    "rigid": "Turn and shift the moving volumes.",
-    "none": "The volumes are aligned already, or by the transform to start from.",
-}
+GRIDS = ("fixed", "finest", "isotropic:0.5", "isotropic:1", "isotropic:2")
+INTERPOLATIONS = ("linear", "bspline", "nearest")
+STARTS = ("auto", "search", "header")
 
 
 class MedFuse(ScriptedLoadableModule):
@@ -74,6 +71,9 @@ class MedFuseParameterNode:
     hardenTransforms: bool = False
     registration: str = "rigid"
     initialTransform: vtkMRMLTransformNode
+    registrationPreset: str = "auto"
+    registrationStart: Annotated[str, Choice(STARTS)] = "auto"
+    interpolation: Annotated[str, Choice(INTERPOLATIONS)] = "linear"
     acceptRegistration: bool = False
     method: str = "dip"
     preset: str = "auto"
@@ -85,6 +85,7 @@ class MedFuseParameterNode:
     foregroundOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
     replaceResults: bool = True
     showResults: bool = True
+    grid: Annotated[str, Choice(GRIDS)] = "fixed"
     profile: Annotated[str, Choice(PROFILES)] = "default"
 
 
@@ -96,9 +97,8 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters = None
         self._guiTag = None
         self._isShowing = False
-        self._methods: dict[str, methods.Method] = {}
-        self._kinds = REGISTRATIONS
-        self._noMethods = "medfuse is being asked for its methods."
+        self._offer = {"method": {}, "registration": {}}
+        self._noOffer = "medfuse is being asked for its methods."
         self._isAsked = False
         self._formShows = None
         self._run: Run | None = None
@@ -122,12 +122,12 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for name, binding, widget in (
                 ("movingVolumes", forms.NodeChecks, self.ui.movingSelector),
                 ("registration", forms.ChoiceBox, self.ui.registrationSelector),
+                ("registrationPreset", forms.ChoiceBox, self.ui.registrationPresetSelector),
                 ("method", forms.ChoiceBox, self.ui.methodSelector),
                 ("preset", forms.ChoiceBox, self.ui.presetSelector),
                 ("methodParameters", forms.ParameterForm, self.ui.methodForm),
             )
         }
-        self._bindings["registration"].offer(self._kinds)
         panel.setMRMLScene(slicer.mrmlScene)
         self.ui.installFrame.visible = False
         self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
@@ -202,49 +202,52 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if name == "method":  # what was asked of another method says nothing about this one
                 self._parameters.preset = "auto"
                 self._parameters.methodParameters = {}
+            if name == "registration":
+                self._parameters.registrationPreset = "auto"
 
     def _showForm(self):
-        method = self._methods.get(self._parameters.method)
-        shows = (method, self._parameters.preset)
-        if shows != self._formShows:
-            self._formShows = shows
-            presets = dict.fromkeys(method.presets if method else (), "A preset of this method.")
-            self._bindings["preset"].offer({"auto": "The preset that suits the device.", **presets})
-            self._bindings["methodParameters"].build(method, self._parameters.preset)
-            self.ui.methodSummary.text = method.summary if method else ""
+        method = self._offer["method"].get(self._parameters.method)
+        registration = self._offer["registration"].get(self._parameters.registration)
+        shows = (method, self._parameters.preset, registration)
+        if shows == self._formShows:
+            return
+        self._formShows = shows
+        presets = dict.fromkeys(method.presets if method else (), "A preset of this method.")
+        self._bindings["preset"].offer({"auto": "The preset that suits the device.", **presets})
+        self._bindings["methodParameters"].build(method, self._parameters.preset)
+        self.ui.methodSummary.text = method.summary if method else ""
+        presets = registration.presets if registration else {}
+        self._bindings["registrationPreset"].offer(
+            {"auto": "The preset that suits the modalities.", **presets}
+        )
 
     # What medfuse offers
 
     def _ask(self):
-        """Ask medfuse, once, for its methods and its kinds of registration; offer to install what is missing."""
+        """Ask medfuse, once, for its methods and kinds of registration; or offer to install it."""
         missing = dependencies.missing()
         self.ui.installFrame.visible = bool(missing)
         self.ui.installLabel.text = f"Not installed in this Slicer: {', '.join(missing)}."
         if missing:
-            self._noMethods = f"Press Install first: {', '.join(missing)} is missing."
+            self._noOffer = f"Press Install first: {', '.join(missing)} is missing."
         elif not self._isAsked:
             self._isAsked = True
-            self.logic.ask(("methods", "--json"), self._onMethods)
-            self.logic.ask(("registration", "list", "--json"), self._onKinds)
+            for name, words, read in (
+                ("method", ("methods", "--json"), methods.read_methods),
+                ("registration", ("registration", "list", "--json"), methods.read_registrations),
+            ):
+                self.logic.ask(words, partial(self._onAnswer, name, read))
         self._showButtons()
 
-    def _onMethods(self, outcome: Outcome, text: str):
+    def _onAnswer(self, name, read, outcome: Outcome, text: str):
         try:
-            self._methods = methods.read_methods(text)
+            self._offer[name] = read(text)
         except ValueError as error:
             self._isAsked = False  # entering the module asks again
-            self._noMethods = f"medfuse does not tell its methods: {outcome.message or error}"
-            self.ui.statusLabel.text = self._noMethods
+            self._noOffer = f"medfuse does not tell what it offers: {outcome.message or error}"
+            self.ui.statusLabel.text = self._noOffer
         else:
-            self._bindings["method"].offer({key: one.summary for key, one in self._methods.items()})
-        self._onModified()
-
-    def _onKinds(self, _outcome: Outcome, text: str):
-        try:
-            self._kinds = {**methods.read_kinds(text), "none": REGISTRATIONS["none"]}
-        except ValueError:
-            return  # an older medfuse: those that every version has
-        self._bindings["registration"].offer(self._kinds)
+            self._bindings[name].offer({key: one.summary for key, one in self._offer[name].items()})
         self._onModified()
 
     def onInstall(self, _checked=False):
@@ -263,13 +266,15 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters = self._parameters
         if not parameters:
             return "There is no scene."
-        if not self._methods:
-            return self._noMethods
-        if parameters.method not in self._methods:
-            return f"This medfuse has no method {parameters.method}."
-        if parameters.registration not in self._kinds:
-            return f"This medfuse has no registration {parameters.registration}."
-        method = self._methods[parameters.method]
+        for name, offered in self._offer.items():
+            if not offered:
+                return self._noOffer
+            if getattr(parameters, name) not in offered:
+                return f"This medfuse has no {name} {getattr(parameters, name)}."
+        registration = self._offer["registration"][parameters.registration]
+        if parameters.registrationPreset not in ("auto", *registration.presets):
+            return f"The registration {registration.key} has no preset {parameters.registrationPreset}."
+        method = self._offer["method"][parameters.method]
         return method.problem(parameters.preset, parameters.methodParameters) or logic.problems(parameters)
 
     def _showButtons(self):

@@ -26,14 +26,12 @@ class ChoiceBox:
         box.connect("currentIndexChanged(int)", lambda _index: on_change())
 
     def offer(self, choices: Mapping[str, str]) -> None:
-        """Offer other choices, each with its tooltip; the chosen one stays, even if not among them."""
-        chosen = self.read()
+        """Offer other choices, each with its tooltip; :meth:`write` then shows which one is chosen."""
         was_blocked = self._box.blockSignals(True)
         self._box.clear()
         for name, tooltip in choices.items():
             self._box.addItem(name)
             self._box.setItemData(self._box.count - 1, tooltip, qt.Qt.ToolTipRole)
-        self.write(chosen)
         self._box.blockSignals(was_blocked)
 
     def read(self) -> str:
@@ -78,7 +76,7 @@ class ParameterForm:
         self._editors: dict[str, Any] = {}
 
     def build(self, method: Method | None, preset: str) -> None:
-        """Ask for the parameters of ``method``; None for none at all."""
+        """Ask for the parameters of ``method``; for None, which is not known, there are none."""
         if self._rows is not None:
             self._rows.hide()
             self._rows.deleteLater()
@@ -87,7 +85,9 @@ class ParameterForm:
         layout = qt.QFormLayout(self._rows)
         layout.setContentsMargins(0, 0, 0, 0)
         self._editors = {}
-        for parameter in method.parameters if method else ():
+        if method is None:
+            return
+        for parameter in method.parameters:
             editor = self._editor(parameter, method.value_in(preset, parameter))
             editor.name = f"parameter_{parameter.name}"
             editor.toolTip = parameter.hint

@@ -1,4 +1,4 @@
-"""What ``medfuse methods --json`` says: the methods, their presets and their parameters.
+"""What medfuse offers: methods with their presets and parameters, and kinds of registration.
 
 Values stay text, as on the command line; medfuse itself converts and checks them again.
 """
@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Method", "Parameter", "read_kinds", "read_methods"]
+__all__ = ["Method", "Parameter", "Registration", "read_methods", "read_registrations"]
 
 _ELSEWHERE = ("device", "seed")
 """Parameters of methods that the panel asks for once, for all methods."""
@@ -86,6 +86,15 @@ class Method:
         return ""
 
 
+@dataclass(frozen=True)
+class Registration:
+    """One kind of registration; ``presets``: name -> what it is for."""
+
+    key: str
+    summary: str
+    presets: dict[str, str]
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -121,8 +130,8 @@ def _method(entry: dict[str, Any]) -> Method:
     return Method(entry["key"], entry["summary"], entry["presets"], parameters)
 
 
-def read_kinds(text: str) -> dict[str, str]:
-    """The kinds of registration with what they do, from ``medfuse registration list --json``.
+def read_registrations(text: str) -> dict[str, Registration]:
+    """The kinds of registration by key, from the output of ``medfuse registration list --json``.
 
     Raises
     ------
@@ -130,6 +139,12 @@ def read_kinds(text: str) -> dict[str, str]:
         If ``text`` is not what medfuse writes.
     """
     try:
-        return {entry["key"]: entry["summary"] for entry in _entries(text)}
+        kinds = [_registration(entry) for entry in _entries(text)]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"medfuse did not list its registrations as expected: {error!r}") from error
+    return {one.key: one for one in kinds}
+
+
+def _registration(entry: dict[str, Any]) -> Registration:
+    presets = {name: preset["about"] for name, preset in entry["presets"].items()}
+    return Registration(entry["key"], entry["summary"], presets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 import unittest
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import slicer
 import slicer.util
+import vtk
 from PySide6 import QtCore, QtWidgets
 
 from .parameter_node import make_parameter_node_wrapper
@@ -27,6 +29,9 @@ class _LayoutManager:
     def setLayout(self, layout):
         self.layouts.append(layout)
 
+    def mrmlSliceLogics(self):
+        return vtk.vtkCollection()
+
 
 class Application:
     """``slicer.app``."""
@@ -34,6 +39,7 @@ class Application:
     def __init__(self, folder: Path, scene):
         self.temporaryPath = str(folder)
         self.connections = []
+        self.errors = []  # of callbacks; Qt would only print them
         self._layouts = _LayoutManager()
         self._logic = slicer.vtkSlicerApplicationLogic()
         self._logic.SetMRMLScene(scene)
@@ -112,8 +118,31 @@ class SampleDataLogic:
         cls.sources.append(types.SimpleNamespace(**{k: v for k, v in locals().items() if k != "cls"}))
 
 
+def load_volume(path, properties=None):
+    """``slicer.util.loadVolume`` without the application's readers."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", (properties or {}).get("name", ""))
+    return _read(node, slicer.vtkMRMLNRRDStorageNode(), path)
+
+
+def load_transform(path):
+    """``slicer.util.loadTransform`` without the application's readers."""
+    return _read(
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode"), slicer.vtkMRMLTransformStorageNode(), path
+    )
+
+
+def _read(node, storage, path):
+    slicer.mrmlScene.AddNode(storage)
+    storage.SetFileName(path)
+    if not storage.ReadData(node):
+        raise RuntimeError(f"{path} cannot be read")
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return node
+
+
 def install(monkeypatch, folder: Path, scene) -> Application:
     """Put the stand-ins where ``import`` finds them, until the test ends."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     modules = types.ModuleType("slicer.ScriptedLoadableModule")
     for base in (
@@ -137,7 +166,10 @@ def install(monkeypatch, folder: Path, scene) -> Application:
     for name, widget in qmrml_widgets().items():
         monkeypatch.setattr(slicer, name, widget, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
+    monkeypatch.setattr(slicer.util, "loadVolume", load_volume)
+    monkeypatch.setattr(slicer.util, "loadTransform", load_transform)
     app = Application(folder, scene)
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: app.errors.append(error))
     monkeypatch.setattr(slicer, "app", app, raising=False)
     monkeypatch.setattr(slicer, "modules", types.SimpleNamespace(), raising=False)
     return app

@@ -2,6 +2,7 @@
 
 import unittest
 
+import qt
 import slicer
 
 
@@ -27,7 +28,7 @@ class MedFusePanelTest(unittest.TestCase):
 
     def test_parametersFollowWidgets(self):
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MR")
-        self.widget.ui.movingSelector.setCheckState(volume, 2)
+        self.widget.ui.movingSelector.setCheckState(volume, qt.Qt.Checked)
         self.widget.ui.hardenCheck.checked = True
         self.assertEqual(list(self.parameters.movingVolumes), [volume])
         self.assertTrue(self.parameters.hardenTransforms)
