@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 import subprocess
 import sys
@@ -391,6 +392,42 @@ def test_a_scene_made_with_other_methods_says_so_and_loses_nothing(panel):
     assert panel.ui.applyButton.toolTip == "This medfuse has no registration by_magic."
 
 
+# The command line
+
+
+def test_every_choice_reaches_the_command_line(panel, module, tmp_path):
+    """Said as the user says it in the panel, and understood by medfuse itself."""
+    from medfuse.cli import fuse
+
+    for name, value in values().items():
+        if name not in ("method", "registration"):  # those of the panel are kept: others forget their presets
+            setattr(panel.logic.getParameterNode(), name, value)
+    arguments = list(module.logic.prepare(panel.logic.getParameterNode(), tmp_path).arguments)
+    assert arguments[:3] == ["-m", "medfuse", "fuse"]
+    expected = {
+        "--method": ["dip"],
+        "--preset": ["paper"],
+        "--parameter": ["steps=40", "keep=average", "warm_start=yes"],
+        "--registration": ["rigid"],
+        "--registration-preset": ["ct-mr"],
+        "--registration-start": ["header"],
+        "--interpolation": ["bspline"],
+        "--grid": ["finest"],
+        "--device": ["cpu"],
+        "--seed": ["12"],
+        "--profile": ["ma2021"],
+        "--modality": ["CT", "MR", "MR"],
+        "--window": ["1=brain", "2=auto", "3=auto"],
+    }
+    for option, words in expected.items():
+        assert [arguments[i + 1] for i, word in enumerate(arguments) if word == option] == words, option
+    assert arguments.count("--initial-transform") == 2
+    assert {"--accept-registration", "--download-weights"} <= set(arguments)
+    options = set(inspect.signature(fuse.fuse).parameters)
+    given = {word for word in arguments if word.startswith("--")}
+    assert {word.removeprefix("--").replace("-", "_") for word in given} <= options
+
+
 # Apply and Cancel
 
 
@@ -698,7 +735,7 @@ def test_a_screenshot_of_the_panel(panel, tmp_path, state):
     if state == "running":
         panel.ui.applyButton.click()
         FakeRun.last.on_progress(0.41, "fusing slice 20 of 48", 74.0)
-        FakeRun.last.on_log("registration of Phantom MR T1: good")
+        FakeRun.last.on_log("registration of moving MR: ok")
         panel.ui.logSection.collapsed = False
     panel.parent.show()
     panel.parent.resize(430, panel.parent.sizeHint.height() + 30)

@@ -140,5 +140,5 @@ def modality_of(node: Any) -> str:
     if not known and hierarchy:
         item = hierarchy.GetItemByDataNode(node)
         name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
-        known = hierarchy.GetItemAttribute(item, name) or ""
+        known = (hierarchy.GetItemAttribute(item, name) if item else "") or ""
     return known if known in _MODALITIES else ""

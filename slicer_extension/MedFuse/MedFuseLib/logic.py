@@ -157,7 +157,10 @@ def _options(parameters: Any) -> list[str]:
         "--profile": parameters.profile,
         "--device": parameters.device,
         "--seed": str(parameters.seed),
-        "--grid": getattr(parameters, "grid", ""),
+        "--grid": parameters.grid,
+        "--interpolation": parameters.interpolation,
+        "--registration-preset": parameters.registrationPreset,
+        "--registration-start": parameters.registrationStart,
     }
     words = [word for option, value in given.items() if value for word in (option, value)]
     for name, value in parameters.methodParameters.items():
