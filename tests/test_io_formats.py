@@ -195,6 +195,27 @@ class TestModality:
             read_volume(self.write(tmp_path, 0), modality="XA")
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_label_maps_as_integers(tmp_path: Path, suffix: str) -> None:
+    import SimpleITK
+
+    labels = np.random.default_rng(0).choice([0, 1, 250, -7, 2**24], GRID.shape)
+    write_volume(Volume(labels, GRID), tmp_path / f"v{suffix}", integers=True)
+    image = SimpleITK.ReadImage(str(tmp_path / f"v{suffix}"))
+    assert image.GetPixelID() == SimpleITK.sitkInt32
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image), labels)
+    back = read_volume(tmp_path / f"v{suffix}", modality="OT")
+    assert back.geometry.matches(GRID, TOLERANCE_MM[suffix])
+    np.testing.assert_array_equal(back.array, labels)
+
+
+def test_what_is_not_whole_is_not_written_as_integers(tmp_path: Path) -> None:
+    for volume in (noise(), Volume(np.zeros((*GRID.shape, 3)), GRID)):
+        with pytest.raises(ParameterError, match="cannot be written as integers"):
+            write_volume(volume, tmp_path / "v.nrrd", integers=True)
+    assert not list(tmp_path.iterdir())
+
+
 class TestWriting:
     """Whole or not at all; nothing is replaced unasked."""
 

@@ -447,6 +447,7 @@ class TestApplyCommand:
         assert "note: initial transform: 4×4 numbers taken as fixed to moving points in LPS mm" in run.stderr
         out = read_volume(place / "out.nrrd", modality="OT")
         assert set(np.unique(out.array)) == {0, 3, 40}
+        assert SimpleITK.ReadImage(str(place / "out.nrrd")).GetPixelID() == SimpleITK.sitkInt32
         assert out.geometry.spacing == (2, 2, 2)
 
     @pytest.mark.parametrize("transform", ["m.txt", "bent.h5"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oriented import ORIENTED
 
 from medfuse.errors import ParameterError
-from medfuse.resampling import check_memory, output_grid, parse_grid, resample
+from medfuse.resampling import check_memory, output_grid, parse_grid, resample, whole_colours
 from medfuse.resampling.smoothing import smooth, variances
 from medfuse.volume import Geometry, Volume
 
@@ -139,6 +139,18 @@ class TestAntialiasing:
         assert found.valid[:, :, first:].all()
         assert not found.valid[:, :, :first].any()
         np.testing.assert_allclose(found.array[found.valid], 70, rtol=1e-5)
+
+
+def test_colour_is_brought_back_to_what_files_hold() -> None:
+    grid = Geometry((6, 6, 6))
+    colour = Volume(np.random.default_rng(0).integers(0, 256, (6, 6, 6, 3)), grid)
+    finer = resample(colour, output_grid("isotropic:0.7", grid), interpolation="bspline")
+    assert finer.array.max() > 255
+    whole = whole_colours(finer).array
+    assert set(np.unique(whole)) <= set(range(256))
+    assert np.abs(whole - finer.array.clip(0, 255)).max() <= 0.5
+    grey = Volume(np.full((6, 6, 6), 0.3), grid)
+    assert whole_colours(grey) is grey
 
 
 class TestLabels:

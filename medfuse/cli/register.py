@@ -98,7 +98,8 @@ def apply(
     interpolation: Annotated[
         str,
         typer.Option(
-            metavar="linear|bspline|nearest|label", help="label: the label with the largest share wins."
+            metavar="linear|bspline|nearest|label",
+            help="label: the label with the largest share wins, written as integers.",
         ),
     ] = "linear",
     inverse: Annotated[
@@ -138,7 +139,7 @@ def apply(
             progress=report,
         )
         report(0.9, "writing")
-        write_volume(result, output, overwrite=overwrite)
+        write_volume(result, output, overwrite=overwrite, integers=interpolation == "label")
         report(1.0, "done")
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)

@@ -154,7 +154,9 @@ def _are_whole(values: np.ndarray) -> bool:
     return all(np.array_equal(part, np.rint(part)) for part in parts)
 
 
-def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -> None:
+def write_volume(
+    volume: Volume, path: str | Path, *, overwrite: bool = False, integers: bool = False
+) -> None:
     """Write a volume, whole or not at all; the format is chosen by the suffix.
 
     Voxels are float32; a colour volume is written to NIfTI as 8-bit RGB.  ``valid``, ``metadata``
@@ -168,13 +170,19 @@ def write_volume(volume: Volume, path: str | Path, *, overwrite: bool = False) -
         Ends in ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha``.
     overwrite:
         Replace an existing file.
+    integers:
+        Write int32, for label maps, instead of float32.
 
     Raises
     ------
     WriteError
         If the suffix is not one of these, the file exists, or its place cannot be written.
+    ParameterError
+        If ``integers`` is asked for values that are not whole, or for colour.
     """
-    _writable(Path(path)).function("write")(volume, Path(path), overwrite)
+    if integers and (volume.is_colour or not _are_whole(volume.array.reshape(-1))):
+        raise ParameterError(f"{path}: cannot be written as integers: colour, or values that are not whole")
+    _writable(Path(path)).function("write")(volume, Path(path), overwrite, integers)
 
 
 def check_target(path: str | Path, overwrite: bool = False) -> None:

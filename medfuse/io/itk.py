@@ -60,12 +60,15 @@ def _one_volume(
     return SimpleITK.VectorIndexSelectionCast(image, index), notes
 
 
-def write(volume: Volume, path: Path, overwrite: bool) -> None:
-    """Write float32, compressed."""
+def write(volume: Volume, path: Path, overwrite: bool, integers: bool = False) -> None:
+    """Write float32 (int32 with ``integers``), compressed."""
     import SimpleITK
 
+    image = volume.to_sitk()
+    if integers:
+        image = SimpleITK.Cast(image, SimpleITK.sitkInt32)
     with replacing(path, overwrite) as temporary:
-        SimpleITK.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
+        SimpleITK.WriteImage(image, str(temporary), useCompression=True)
 
 
 def first_reason(error: RuntimeError) -> str:

@@ -70,11 +70,14 @@ def _off_diagonal(unit: np.ndarray) -> np.ndarray:
     return unit.T @ unit - np.eye(3)
 
 
-def write(volume: Volume, path: Path, overwrite: bool) -> None:
-    """Write float32 (RGB: 8 bit), with sform and qform."""
+def write(volume: Volume, path: Path, overwrite: bool, integers: bool = False) -> None:
+    """Write float32 (int32 with ``integers``; RGB: 8 bit), with sform and qform."""
     import nibabel
 
     image = volume.to_nibabel()
+    if integers:
+        image = nibabel.Nifti1Image(np.asarray(image.dataobj).astype(np.int32), None, image.header)
+        image.set_data_dtype(np.int32)  # the header's is that of float32
     with replacing(path, overwrite) as temporary:
         nibabel.save(image, temporary)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..io import ReadOptions, read_volume
 from ..progress import Progress, ignore
-from ..resampling import resample
+from ..resampling import resample, whole_colours
 from ..resampling.inverses import inverted
 from ..volume import Volume
 from .starts import open_for
@@ -60,4 +60,4 @@ def apply_transform(
     progress(0.4, "inverting the transform" if inverse else "resampling")
     used = inverted(opened, fixed.geometry) if inverse else opened
     progress(0.6, "resampling")
-    return resample(moving, fixed, used, interpolation=interpolation).with_notes(*notes)
+    return whole_colours(resample(moving, fixed, used, interpolation=interpolation)).with_notes(*notes)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ..io import write_transform, write_volume
 from ..pipeline import Aligned, StudyResult
+from ..resampling import whole_colours
 from ..volume import Volume
 from .dicom import write_dicom, write_registrations
 from .folder import check_output, staged
@@ -90,15 +91,10 @@ def _write_registered(aligned: Aligned, stage: Path) -> None:
         (stage / name).mkdir()
     names = volume_names(len(aligned.volumes))
     for name, volume in zip(names, aligned.volumes, strict=True):
-        write_volume(_in_whole_numbers(volume), stage / "registered" / f"{name}.nii.gz")
+        write_volume(whole_colours(volume), stage / "registered" / f"{name}.nii.gz")
     for name, registration in zip(names[1:], aligned.registrations, strict=True):
         suffix = ".tfm" if registration.transform.IsLinear() else ".h5"  # as text, a field takes minutes
         write_transform(registration.transform, stage / "transforms" / f"{name}{suffix}")
-
-
-def _in_whole_numbers(volume: Volume) -> Volume:
-    """Colour, which interpolation has left between two whole numbers, as NIfTI's 8-bit RGB can hold it."""
-    return volume.with_array(volume.array.round()) if volume.is_colour else volume
 
 
 def _write_fused(result: StudyResult, stage: Path) -> None:

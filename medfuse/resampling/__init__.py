@@ -31,7 +31,7 @@ from .smoothing import smooth, variances
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["INTERPOLATIONS", "check_memory", "output_grid", "parse_grid", "resample"]
+__all__ = ["INTERPOLATIONS", "check_memory", "output_grid", "parse_grid", "resample", "whole_colours"]
 
 INTERPOLATIONS = ("linear", "nearest", "bspline", "label")
 """How values between voxels are found: linear; nearest; bspline (cubic) for the least blur; label for label
@@ -118,6 +118,11 @@ def resample(
     ]
     array = np.stack(resampled, axis=-1) if volume.is_colour else resampled[0]
     return replace(volume, array=array.astype(np.float32, copy=False), geometry=geometry, valid=valid)
+
+
+def whole_colours(volume: Volume) -> Volume:
+    """Colour that interpolation has left between or beyond whole numbers from 0 to 255, as files hold it."""
+    return volume.with_array(volume.array.round().clip(0, 255)) if volume.is_colour else volume
 
 
 def _filled(volume: Volume, value: float) -> npt.NDArray[np.float32]:
