@@ -13,6 +13,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 import SimpleITK
+from dicom_factory import write_series
 from test_inverses import waves
 
 from medfuse import Geometry, Recipe, Registration, Study, Volume, read_volume, resample, write_volume
@@ -21,6 +22,7 @@ from medfuse.io import ReadOptions, read_transform, write_transform
 from medfuse.phantom import render, rigid
 from medfuse.pipeline import align, alignment, run_study
 from medfuse.report import write_aligned, write_result
+from medfuse.report.registration import FIGURES
 
 TURN = rigid((4.0, -3.0, 6.0), (5.0, -4.0, 3.0))  # how the patient lies in the MR scanner
 MARKS = np.array([[0.0, -85, 10], [70, 10, 0], [-70, 12, 2], [5, 30, 60]])
@@ -202,6 +204,24 @@ class TestFrameOfReference:
 
         return calls, search
 
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_of_dicom_series(self, tmp_path, stub, shared):
+        """Two series of one examination, and two of different ones."""
+        stored = np.random.default_rng(0).integers(0, 900, (5, 8, 8), dtype=np.int16)
+        for number, name in enumerate(("ct", "mr")):
+            frame = "1.2.840.99.1" if shared else f"1.2.840.99.{number + 2}"
+
+            def name_frame(dataset, _, frame=frame):
+                dataset.FrameOfReferenceUID = frame
+
+            grid = Geometry((8, 8, 5), (1, 1, 2))
+            write_series(tmp_path / name, stored, grid, modality=name.upper(), edit=name_frame)
+        calls, search = self.searches({"header": "ok", "search": "ok"})
+        stub(search)
+        aligned = align(Study(tmp_path / "ct", (tmp_path / "mr",)), Recipe())
+        assert calls == ["header" if shared else "search"]
+        assert any("same frame of reference" in note for note in aligned.notes) == shared
+
     def test_the_same_starts_at_the_headers_and_says_so(self, head, frames, stub):
         frames("1.2.3", "1.2.3")
         calls, search = self.searches({"header": "ok"})
@@ -331,6 +351,7 @@ class TestRegisterCommand:
         assert tre(read_transform(out / "transforms" / "moving_1.tfm")) < 2
         facts = json.loads((out / "provenance.json").read_text())
         assert facts["registrations"][0]["figures"]["agreement_mm"] < 2
+        assert set(facts["registrations"][0]["figures"]) <= set(FIGURES)  # every one is explained
         assert set(facts["seconds"]) == {"read", "register", "resample"}
 
     def test_the_moving_volume_keeps_its_units(self, out, head):

@@ -13,7 +13,7 @@ from .edges import edges
 from .figures import checkerboard, outlined, overlay, panel
 from .planes import PLANES, Plane, plane
 
-__all__ = ["RegistrationRows", "comparisons", "pictures", "registration_rows"]
+__all__ = ["FIGURES", "RegistrationRows", "comparisons", "pictures", "registration_rows"]
 
 _VERDICTS = {
     "ok": "the checks found nothing against it; look at the pictures all the same",
@@ -27,7 +27,7 @@ _STARTS = {
     "transform": "the search began at the initial transform",
     "landmarks": "the search began at the pose of the landmarks",
 }
-_FIGURES = {
+FIGURES = {
     "agreement_mm": ("agreement, mm", "how far from it a search from another start ended"),
     "agreement_deg": ("agreement, °", "the same as an angle"),
     "rival": ("rival", "match of the best other place as a share of this one's; 1 would be as good"),
@@ -36,6 +36,7 @@ _FIGURES = {
     "mi_after": ("match after", "mutual information in nats at the end; higher is better"),
     "overlap": ("overlap", "part of the smaller field of view that lies within the other, 0 to 1"),
     "inverse_consistency_mm": ("there and back, mm", "what remains of a point after registering back"),
+    "halves_mm": ("halves, mm", "how far apart the two halves of the volume pull the result"),
     "bend_consistency_mm": ("bent there and back, mm", "what remains of a point after bending back"),
     "rotation_deg": ("turn, °", "of the body from the fixed to the moving volume"),
     "shift_mm": ("shift, mm", "of its middle"),
@@ -53,6 +54,8 @@ _FIGURES = {
     "travel_deg": ("travel, °", "the same as an angle"),
     "travel": ("travel", "as a share of what is allowed"),
 }
+"""Figure of a registration -> what it is called on the page, and what it means."""
+
 _EDGE_PIXELS = 320  # of the longer side: fine enough for thin lines
 _BLUR_MM = 1.0
 
@@ -96,7 +99,7 @@ def _how(one: Mapping[str, Any]) -> str:
 
 
 def _figure(name: str, value: float | None) -> tuple[str, str, str]:
-    words, meaning = _FIGURES.get(name, (name.replace("_", " "), ""))
+    words, meaning = FIGURES.get(name, (name.replace("_", " "), ""))
     return words, "n/a" if value is None or math.isnan(value) else f"{value:.3g}", meaning
 
 
