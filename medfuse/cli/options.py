@@ -45,6 +45,8 @@ __all__ = [
     "study_of",
 ]
 
+_NONE = "-"
+
 Volumes = Annotated[
     list[Path],
     typer.Argument(
@@ -131,9 +133,9 @@ InitialTransforms = Annotated[
     list[Path] | None,
     typer.Option(
         "--initial-transform",
-        metavar="FILE",
-        help="Transform of each moving volume in order, to start from; with --no-registration used as it "
-        "stands. ITK's .tfm, .txt, .h5, .mat; 4x4 numbers; FLIRT's .mat; FreeSurfer's .lta.",
+        metavar="FILE|-",
+        help="Transform of each moving volume in order (- for none), to start from; with --no-registration "
+        "used as it stands. ITK's .tfm, .txt, .h5, .mat; 4x4 numbers; FLIRT's .mat; FreeSurfer's .lta.",
     ),
 ]
 Conventions = Annotated[
@@ -204,9 +206,10 @@ def study_of(
         If lists do not fit the volumes.
     """
     fixed, *moving = volumes
-    conventions = tuple(conventions or ())
-    if len(conventions) == 1:
-        conventions *= len(transforms or ()) or 1
+    files = tuple(None if str(path) == _NONE else path for path in transforms or ())
+    words = tuple("" if word == _NONE else word for word in conventions or ())
+    if len(words) == 1 and files:
+        words = tuple(words[0] if path else "" for path in files)
     if landmarks and len(moving) > 1:
         raise ParameterError(
             f"--landmarks with {len(moving)} moving volumes: it is for one; 'medfuse batch' takes landmarks "
@@ -216,9 +219,9 @@ def study_of(
         fixed,
         tuple(moving),
         tuple(name.upper() for name in modalities or ()),
-        tuple(transforms or ()),
+        files,
         reading_options(len(volumes), **reading),
-        conventions,
+        words,
         (landmarks,) if landmarks else (),
     )
 
