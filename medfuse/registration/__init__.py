@@ -188,5 +188,5 @@ def _searched(
             centre = apply(inverse(slices.to_fixed), found.centre)
             found = Found(slices.in_world(found.pose), centre, found.figures)
         transform = LINEAR[kind].transform(found.pose, found.centre)
-    verdict, reasons = judge(found.figures, stages[0].scale)
+    verdict, reasons = judge(found.figures, stages[0].scale, preset.compares)
     return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)

@@ -92,21 +92,35 @@ def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Foun
             "in none of the poses that were tried do the volumes overlap in anything that could be compared: "
             "check that both show the same part of the body, or give another initial transform"
         )
-    part = subrange(progress, 0.7, 0.9)
+    part = subrange(progress, 0.7, 0.85)
     final = fine.climb(finalists[0].pose, part, "searching at the finest level", wanted.kind, within)
     if not math.isfinite(final.mi):
         raise RegistrationError(
             "the volumes lost their overlap at the finest level: give an initial transform"
         )
-    part = subrange(progress, 0.9, 1.0)
+    part = subrange(progress, 0.85, 0.9)
     back = middle.backwards().climb(inverse(final.pose), part, "checking: registering back", wanted.kind)
+    figures = {
+        **_agreement(middle, finalists, tried),
+        **_comparison(middle, wanted.before, final.pose, back.pose),
+        "halves_mm": _halves(middle, final.pose, wanted.kind, subrange(progress, 0.9, 1.0)),
+    }
     progress(1.0, "registered")
-    agreement = _agreement(middle, finalists, tried)
-    return Found(
-        final.pose,
-        coarse.fixed.centre_of_mass,
-        agreement | _comparison(middle, wanted.before, final.pose, back.pose),
-    )
+    return Found(final.pose, coarse.fixed.centre_of_mass, figures)
+
+
+def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
+    """How far apart, in mm over the body, the two halves of the volume pull the result.
+
+    Each half is every other cube of 20 mm: other anatomy, other noise.
+    """
+    ends = [
+        stage.half(odd).climb(
+            pose, subrange(progress, odd / 2, (1 + odd) / 2), "checking: registering halves", kind
+        )
+        for odd in (False, True)
+    ]
+    return distance(ends[0].pose, ends[1].pose, stage.fixed.foreground_points)
 
 
 def _within(stage: Stage, wanted: Wanted) -> Within:

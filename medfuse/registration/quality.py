@@ -20,92 +20,117 @@ had sagged between CT and MR returned within 0.8 to 1.7 mm, hence the limit of 3
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from .result import Verdict
 
-__all__ = ["judge"]
-
-LEAST_MI = 0.02  # nats
-MOST_DISAGREEMENT_MM, MOST_DISAGREEMENT_DEG = 2.0, 2.0
-BEST_RIVAL = 0.95  # of the mutual information found
-MOST_INCONSISTENCY_MM = 3.0
-LEAST_OVERLAP = 0.3
-LEAST_SCALE, MOST_SCALE = 0.8, 1.25
-MOST_SHEAR_DEG = 10.0
-MOST_BEND_INCONSISTENCY_MM = 2.0
-LEAST_JACOBIAN, MOST_JACOBIAN = 0.3, 3.0
-MOST_TRAVEL = 0.9  # of the limit
+__all__ = ["LIMITS", "Limits", "judge"]
 
 
-def judge(figures: Mapping[str, float], scale: float = 1.0) -> tuple[Verdict, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Limits:
+    """Where each figure begins to raise a doubt; lengths in mm of a body of full size."""
+
+    mi: float = 0.02  # nats
+    agreement_mm: float = 2.0
+    agreement_deg: float = 2.0
+    rival: float = 0.95  # of the mutual information found
+    inverse_consistency_mm: float = 2.0
+    halves_mm: float = 1.2
+    overlap: float = 0.3
+    scale: float = 1.25  # and its inverse
+    shear_deg: float = 10.0
+    bend_consistency_mm: float = 2.0
+    jacobian: float = 3.0  # and its inverse
+    travel: float = 0.9  # of the way that the preset allows
+
+
+LIMITS: Mapping[str, Limits] = MappingProxyType(
+    {
+        "values": Limits(),
+        "edges": Limits(inverse_consistency_mm=3.5, halves_mm=1.5),  # speckle
+    }
+)
+"""By what a preset compares."""
+
+
+def judge(
+    figures: Mapping[str, float], scale: float = 1.0, compares: str = "values"
+) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on the ``figures`` of a :class:`~medfuse.registration.Registration`, with its reasons.
 
     One figure out of its limits makes the result "doubtful", two make it "failed", and so does mutual
     information so small that the volumes have nothing in common.  ``scale`` shrinks the limits in mm
-    for small fields of view.
+    for small fields of view; ``compares`` chooses among :data:`LIMITS`.
     """
-    if not figures["mi_after"] >= LEAST_MI:
+    limits = LIMITS[compares]
+    if not figures["mi_after"] >= limits.mi:
         return "failed", (
             f"the volumes have nothing in common (mutual information {figures['mi_after']:.3f} nats): "
             "are they of the same patient and region?",
         )
-    doubts = tuple(_doubts(figures, scale))
+    doubts = (*_doubts_of_the_search(figures, scale, limits), *_doubts_of_the_shape(figures, scale, limits))
     if doubts:
         return ("doubtful" if len(doubts) == 1 else "failed"), doubts
+    if "bend_consistency_mm" in figures:
+        return "ok", (
+            f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, and bending back "
+            f"returns within {figures['bend_consistency_mm']:.1f} mm",
+        )
     return "ok", (
-        f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, and registering "
-        f"back returns within {figures['inverse_consistency_mm']:.1f} mm",
+        f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, registering "
+        f"back returns within {figures['inverse_consistency_mm']:.1f} mm, and two halves of the volume "
+        f"agree within {figures['halves_mm']:.1f} mm",
     )
 
 
-def _doubts(figures: Mapping[str, float], scale: float) -> list[str]:
-    doubts = []
+def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Limits) -> Iterator[str]:
+    """Whether the search could have ended elsewhere."""
     apart_mm, apart_deg = figures["agreement_mm"], figures["agreement_deg"]
-    if not (apart_mm <= MOST_DISAGREEMENT_MM * scale and apart_deg <= MOST_DISAGREEMENT_DEG):
-        doubts.append(
+    if not (apart_mm <= limits.agreement_mm * scale and apart_deg <= limits.agreement_deg):
+        yield (
             f"no second search confirms the result: the nearest ended {apart_mm:.1f} mm and "
             f"{apart_deg:.1f}° away"
         )
-    if figures["rival"] >= BEST_RIVAL:
-        doubts.append(
-            f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
+    if figures["rival"] >= limits.rival:
+        yield f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
+    bent = "bend_consistency_mm" in figures  # what the rigid start could not match is no doubt then
+    if not (bent or figures["inverse_consistency_mm"] <= limits.inverse_consistency_mm * scale):
+        yield f"registering back ends {figures['inverse_consistency_mm']:.1f} mm away from where it began"
+    if not (bent or figures["halves_mm"] <= limits.halves_mm * scale):
+        yield (
+            f"two halves of the volume, registered alone, end {figures['halves_mm']:.1f} mm apart: little "
+            "detail, much noise, or a body that changed its shape"
         )
-    if not figures["inverse_consistency_mm"] <= MOST_INCONSISTENCY_MM * scale:
-        doubts.append(
-            f"registering back ends {figures['inverse_consistency_mm']:.1f} mm away from where it began"
-        )
-    if figures["overlap"] < LEAST_OVERLAP:
-        doubts.append(f"only {figures['overlap']:.0%} of the smaller field of view lies within the other")
-    if not LEAST_SCALE <= figures.get("scale_least", 1.0) <= figures.get("scale_most", 1.0) <= MOST_SCALE:
-        doubts.append(
-            f"the volume would be scaled by {figures['scale_least']:.2f} to {figures['scale_most']:.2f}: "
-            "voxel sizes may be wrong"
-        )
-    if figures.get("shear_deg", 0.0) > MOST_SHEAR_DEG:
-        doubts.append(f"the volume would be sheared by {figures['shear_deg']:.0f}°")
-    if figures.get("bend_consistency_mm", 0.0) > MOST_BEND_INCONSISTENCY_MM * scale:
-        doubts.append(
-            f"bending back ends {figures['bend_consistency_mm']:.1f} mm away from where it began: register "
-            "rigidly"
-        )
-    if (
-        not LEAST_JACOBIAN
-        <= figures.get("jacobian_least", 1.0)
-        <= figures.get("jacobian_most", 1.0)
-        <= MOST_JACOBIAN
-    ):
-        doubts.append(
-            f"bending shrinks and grows tissue by factors of {figures['jacobian_least']:.2f} to "
-            f"{figures['jacobian_most']:.2f}" + (" (it folds)" if figures["jacobian_least"] <= 0 else "")
-        )
-    if figures["mi_after"] < figures.get("mi_rigid", -1.0):
-        doubts.append("the volumes matched better before bending than after it")
-    if figures.get("travel", 0.0) > MOST_TRAVEL:
-        doubts.append(
+    if figures["overlap"] < limits.overlap:
+        yield f"only {figures['overlap']:.0%} of the smaller field of view lies within the other"
+    if figures["mi_after"] < figures["mi_before"]:
+        yield "the volumes matched better before the search than after it"
+    if figures.get("travel", 0.0) > limits.travel:
+        yield (
             f"the search ended at its limit, {figures['travel_mm']:.0f} mm and {figures['travel_deg']:.0f}° "
             "from the starting pose: give a better one"
         )
-    if figures["mi_after"] < figures["mi_before"]:
-        doubts.append("the volumes matched better before the search than after it")
-    return doubts
+
+
+def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: Limits) -> Iterator[str]:
+    """Whether a body could change like that."""
+    least, most = figures.get("scale_least", 1.0), figures.get("scale_most", 1.0)
+    if not 1 / limits.scale <= least <= most <= limits.scale:
+        yield f"the volume would be scaled by {least:.2f} to {most:.2f}: voxel sizes may be wrong"
+    if figures.get("shear_deg", 0.0) > limits.shear_deg:
+        yield f"the volume would be sheared by {figures['shear_deg']:.0f}°"
+    least, most = figures.get("jacobian_least", 1.0), figures.get("jacobian_most", 1.0)
+    if not 1 / limits.jacobian <= least <= most <= limits.jacobian:
+        yield f"tissue would shrink and grow by factors of {least:.2f} to {most:.2f}" + (
+            ": it folds" if least <= 0 else ""
+        )
+    if figures.get("bend_consistency_mm", 0.0) > limits.bend_consistency_mm * scale:
+        yield (
+            f"bending back ends {figures['bend_consistency_mm']:.1f} mm away from where it began: register "
+            "rigidly"
+        )
+    if figures["mi_after"] < figures.get("mi_rigid", -1.0):
+        yield "the volumes matched better before bending than after it"

@@ -115,6 +115,14 @@ class Sampled:
         mask = None if self.mask is None else _placed(self.mask, pose, unit)
         return replace(self, image=_placed(self.image, pose, unit), mask=mask)
 
+    def cubes(self, edge: float, odd: bool) -> Sampled:
+        """The same, measured only in every other cube of ``edge`` mm, as on a chess board."""
+        spacing = np.asarray(self.image.GetSpacing())[::-1]
+        number = np.maximum(np.rint(edge / spacing), 1).astype(int)
+        axes = [np.arange(n) // k for n, k in zip(self.array.shape, number, strict=True)]
+        board = (axes[0][:, None, None] + axes[1][:, None] + axes[2]) % 2 == odd
+        return replace(self, mask=self.like((self.measured & board).astype(np.uint8)))
+
     def onto(
         self, other: Sampled, transform: SimpleITK.Transform
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

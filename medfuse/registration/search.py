@@ -80,6 +80,7 @@ MIDDLE = Level(2.5, 32, 25_000, 2.0, 0.02, 80, 0.85)
 FINE = Level(1.5, 32, 60_000, 0.5, 0.01, 50, 0.8)
 
 
+_CUBE_MM = 20.0
 _NOTHING_TO_COMPARE = (  # how ITK says that no voxels overlap, or that those that do are all alike
     "outside moving image buffer",
     "must have 1 or more points",
@@ -117,6 +118,10 @@ class Stage:
     def backwards(self) -> Stage:
         """The same with the roles of the volumes exchanged."""
         return replace(self, fixed=self.moving, moving=self.fixed)
+
+    def half(self, odd: bool) -> Stage:
+        """The same pair, compared in one half of the fixed volume only: every other cube."""
+        return replace(self, fixed=self.fixed.cubes(self.millimetres(_CUBE_MM), odd))
 
     def score(self, pose: Pose) -> float:
         """Mutual information in nats at ``pose``; −inf where nothing can be compared."""
