@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Panel:
         self.scene, self.folder = scene, folder
         self.timer = ManualTimer()
         self.progress, self.log, self.ended = [], [], []
+        self.group = None
 
     def start(self, asked, python=sys.executable):
         self.run = Run(
@@ -60,6 +61,8 @@ class Panel:
             lambda *outcome: self.ended.append(outcome),
         )
         self.run.start()
+        job = self.run._job
+        self.group = job._process.pid if job and job._process else None
         return self
 
     def until_end(self):
@@ -69,7 +72,7 @@ class Panel:
 
     def until_fusing(self):
         """The first step of the method itself: what it needs is loaded by then."""
-        self.timer.run(until=lambda: any(step[0] > 0.25 for step in self.progress), seconds=120)
+        self.timer.run(until=lambda: any(", step 2 of" in step[1] for step in self.progress), seconds=120)
         assert self.run.is_running, self.ended
         return self
 
@@ -84,15 +87,23 @@ def panel(scene, tmp_path):
 
 
 def nothing_left(panel):
-    """No file, no timer, no observer, and no process that works in the folder."""
-    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
+    """No file, no timer, no observer, and no process."""
     return (
         list(panel.folder.iterdir()) == []
         and panel.timer.ticks == []
         and not panel.run.is_running
         and not panel.scene.HasObserver(panel.scene.StartCloseEvent)
-        and "medfuse fuse fixed.nrrd" not in processes
+        and not (panel.group and is_alive(panel.group))
     )
+
+
+def is_alive(group):
+    """Whether any process is left of the child's group: itself or what it started."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def ids(scene):
@@ -108,7 +119,7 @@ def landmark_error(transform):
     return np.linalg.norm((moving @ matrix.T - fixed)[:, :3], axis=1).max()
 
 
-LONG = {"method": "dip", "methodParameters": {"steps": "100000"}, "preset": "fast"}  # would take hours
+LONG = {"method": "dip", "methodParameters": {"steps": "5000"}, "preset": "paper"}  # would take hours
 
 
 class TestNodeToNode:
