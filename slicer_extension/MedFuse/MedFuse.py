@@ -98,7 +98,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag = None
         self._isShowing = False
         self._offer = {"method": {}, "registration": {}}
-        self._noOffer = "medfuse is being asked for its methods."
+        self._noOffer = ""
         self._isAsked = False
         self._formShows = None
         self._run: Run | None = None
@@ -232,6 +232,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._noOffer = f"Press Install first: {', '.join(missing)} is missing."
         elif not self._isAsked:
             self._isAsked = True
+            self._noOffer = "medfuse is being asked for its methods."
             for name, words, read in (
                 ("method", ("methods", "--json"), methods.read_methods),
                 ("registration", ("registration", "list", "--json"), methods.read_registrations),

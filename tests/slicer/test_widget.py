@@ -601,6 +601,7 @@ def test_what_is_missing_is_offered_to_install(module, monkeypatch):
     panel.ui.installButton.click()
     assert installed == [(("torch", "medfuse"), "tools")]
     assert panel.ui.installFrame.isHidden()
+    assert panel.ui.applyButton.toolTip == "medfuse is being asked for its methods."
     assert ("methods", "--json") in asked
     panel.enter()
     assert asked.count(("methods", "--json")) == 1
