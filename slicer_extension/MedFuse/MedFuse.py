@@ -334,7 +334,10 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showResults(self, results: Results):
         self._shownOpacity = self.logic.getParameterNode().foregroundOpacity
         slicer.util.setSliceViewerLayers(
-            background=self._fixed, foreground=results.fused, foregroundOpacity=self._shownOpacity, fit=True
+            background=self._fixed,
+            foreground=results.colour or results.fused,
+            foregroundOpacity=self._shownOpacity,
+            fit=True,
         )
         application = slicer.app.applicationLogic()
         application.GetSelectionNode().SetActiveTableID(results.scores.GetID())

@@ -273,6 +273,12 @@ def test_clean_for_the_python_of_slicer(path):
     assert not re.search(r"utcnow\(|utcfromtimestamp\(|shell=True|os\.system|time\.clock", text)
 
 
+def test_the_library_lists_its_modules():
+    text = ast.get_docstring(TREES[MODULE / "MedFuseLib" / "__init__.py"])
+    listed = re.findall(r"^:mod:`(\w+)`", text, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in SCRIPTS[1:] if path.stem != "__init__")
+
+
 # CMake
 
 

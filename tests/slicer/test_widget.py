@@ -535,6 +535,7 @@ class FakeResults:
 
     def __init__(self, scene):
         self.fused = volume("Fused")
+        self.colour = None
         self.scores = scene.AddNewNodeByClass("vtkMRMLTableNode", "Scores")
         self.charts = (scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Scores along slices"),)
 
@@ -562,6 +563,15 @@ def test_results_are_shown(panel, scene, app):
     assert app.layoutManager().layouts == []  # the layout is the user's
     panel.ui.scoresButton.click()
     assert app.layoutManager().layouts == [slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView]
+
+
+def test_colour_is_shown_where_there_is_any(panel, scene):
+    fixed, _ = fill(panel)
+    panel.ui.applyButton.click()
+    results = FakeResults(scene)
+    results.colour = add_volume(np.zeros((4, 5, 6, 3), np.uint8), np.eye(4), "Fused in colour")
+    FakeRun.last.finish("done", "Done.", results)
+    assert layers(scene) == {(fixed.GetID(), results.colour.GetID(), 0.5)}
 
 
 def test_results_are_not_shown_unless_asked_for(panel, scene):
