@@ -44,6 +44,7 @@ class Limits:
     shear_deg: float = 10.0
     bend_consistency_mm: float = 2.0
     jacobian: float = 3.0  # and its inverse
+    mi_kept: float = 0.9  # of that before bending: the interpolation of the field costs a little
     travel: float = 0.9  # of the way that the preset allows
 
 
@@ -132,5 +133,5 @@ def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: Lim
             f"bending back ends {figures['bend_consistency_mm']:.1f} mm away from where it began: register "
             "rigidly"
         )
-    if figures["mi_after"] < figures.get("mi_rigid", -1.0):
+    if figures["mi_after"] < limits.mi_kept * figures.get("mi_rigid", 0.0):
         yield "the volumes matched better before bending than after it"
