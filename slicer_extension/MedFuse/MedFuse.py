@@ -474,7 +474,7 @@ class MedFuseTest(ScriptedLoadableModuleTest):
         fixed, moving = logic.loadSample(samples.PAIRS[0])
         parameters = logic.getParameterNode()
         parameters.fixedVolume, parameters.movingVolumes = fixed, [moving]
-        parameters.method, parameters.registration = "average", "none"
+        parameters.method, parameters.registration, parameters.profile = "average", "none", "ma2021"
         self.delayDisplay("Fusing them")
         results = logic.run(parameters)
         self.assertEqual(results.fused.GetImageData().GetDimensions(), fixed.GetImageData().GetDimensions())

@@ -14,7 +14,7 @@ import slicer.util
 import vtk
 from standins import application
 
-from medfuse.phantom import SCANS, sample_study
+from medfuse.phantom import SCANS, Head, SampleStudy, sample_study
 
 
 @pytest.fixture
@@ -53,42 +53,44 @@ def test_the_pairs_are_scans_of_the_phantom(module):
             assert scan.modality == {"CT": "CT", "US": "US"}.get(contrast, "MR")
 
 
+TRUTH = SampleStudy({}, SCANS, Head())
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The files of the pair with a navigation transform, made once by the real command, and the truth."""
+    """The files of the pair with a navigation transform, made once by the real command."""
     from MedFuseLib import samples
 
     folder = tmp_path_factory.mktemp("Slicer 5.12 für alle")
     pair = next(pair for pair in samples.PAIRS if pair.navigated)
     subprocess.run(samples.command(pair, Path(sys.executable), folder), check=True)
-    return pair, folder, sample_study((pair.fixed.key, pair.moving.key))
+    return pair, folder
 
 
 def load(module, made):
-    pair, folder, study = made
-    return *module.samples.load(pair, folder, slicer.util.loadVolume, slicer.util.loadTransform), study
+    return module.samples.load(*made, slicer.util.loadVolume, slicer.util.loadTransform)
 
 
 def test_the_volumes_lie_where_they_were_scanned(module, made, scene):
-    fixed, moving, _, study = load(module, made)
-    for node, volume in zip((fixed, moving), study.volumes.values(), strict=True):
-        np.testing.assert_allclose(slicer.util.arrayFromVolume(node), volume.array, atol=1e-3)
+    fixed, moving, _ = load(module, made)
+    for node, key in ((fixed, "t1"), (moving, "us")):
         matrix = vtk.vtkMatrix4x4()
         node.GetIJKToRASMatrix(matrix)
-        np.testing.assert_allclose(
-            slicer.util.arrayFromVTKMatrix(matrix), volume.geometry.to_ras_affine(), atol=1e-4
-        )
+        expected = SCANS[key].geometry.to_ras_affine()
+        np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(matrix), expected, atol=1e-4)
+    (volume,) = sample_study(("t1",)).volumes.values()
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(fixed), volume.array, atol=1e-3)
     assert (fixed.GetName(), moving.GetName()) == ("Phantom MR T1", "Phantom US")
     assert scene.GetNumberOfNodesByClass("vtkMRMLStorageNode") == 0  # saving asks for a place
 
 
 def test_the_navigation_brings_the_moving_scan_near_the_fixed(module, made, scene):
     """Some 3 mm wrong, so that a registration has something to do; without it, far away."""
-    _, moving, navigation, study = load(module, made)
+    _, moving, navigation = load(module, made)
     assert navigation.GetName() == "Navigation of Phantom US"
     moving.SetAndObserveTransformNodeID(navigation.GetID())
     to_world = slicer.util.arrayFromTransformMatrix(navigation, toWorld=True)
-    there, here = study.landmarks("us"), study.landmarks("t1")
+    there, here = TRUTH.landmarks("us"), TRUTH.landmarks("t1")
     wrong = [np.linalg.norm((to_world @ [*ras(there[name]), 1])[:3] - ras(here[name])) for name in here]
     apart = [np.linalg.norm(there[name] - here[name]) for name in here]
     assert 2 < min(wrong) < max(wrong) < 6 < min(apart)

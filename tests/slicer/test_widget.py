@@ -136,6 +136,21 @@ def test_a_misspelt_property_fails(app, tmp_path):
         slicer.util.loadUI(str(tmp_path / "one.ui"))
 
 
+def test_the_stand_ins_refuse_what_slicer_refuses(panel):
+    parameters = panel.logic.getParameterNode()
+    with pytest.raises(ValueError, match="not within 1"):
+        parameters.seed = 0
+    with pytest.raises(ValueError, match="is not one of"):
+        parameters.device = "abacus"
+    with pytest.raises(AttributeError, match="is no parameter"):
+        parameters.seeds = 1
+    with pytest.raises(ValueError, match="no signal pressedTwice"):
+        panel.ui.applyButton.connect("pressedTwice()", print)
+    panel.ui.methodSummary.setProperty("SlicerParameterName", "method")
+    with pytest.raises(RuntimeError, match="no connector from <class 'str'> to QLabel"):
+        parameters.connectGui(panel.ui)
+
+
 def test_importing_the_module_does_nothing(app, scene, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a process was started")
