@@ -157,6 +157,12 @@ class TestFolder:
         assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "score"}
         assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
 
+    def test_provenance_says_what_each_score_is(self, folder):
+        facts = json.loads((folder / "provenance.json").read_text())
+        assert set(facts["metrics"]) == set(facts["scores"]["dip"]) - {"consistency"}
+        assert facts["metrics"]["mi"]["range"] == [-8.0, 8.0]
+        assert (facts["metrics"]["mi"]["unit"], facts["metrics"]["mi"]["better"]) == ("bit", "higher")
+
     def test_no_path_leaks_unless_asked(self, folder, study, result, tmp_path):
         for name in ("provenance.json", "report.html", "recipe.toml", "metrics.csv"):
             text = (folder / name).read_text()
