@@ -231,14 +231,21 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if missing:
             self._noOffer = f"Press Install first: {', '.join(missing)} is missing."
         elif not self._isAsked:
-            self._isAsked = True
-            self._noOffer = "medfuse is being asked for its methods."
+            self._askMedfuse()
+        self._showButtons()
+
+    def _askMedfuse(self):
+        self._isAsked = True
+        self._noOffer = "medfuse is being asked for its methods."
+        try:
             for name, words, read in (
                 ("method", ("methods", "--json"), methods.read_methods),
                 ("registration", ("registration", "list", "--json"), methods.read_registrations),
             ):
                 self.logic.ask(words, partial(self._onAnswer, name, read))
-        self._showButtons()
+        except RuntimeError as error:  # there is no interpreter
+            self._isAsked = False
+            self._noOffer = str(error)
 
     def _onAnswer(self, name, read, outcome: Outcome, text: str):
         try:
@@ -309,7 +316,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             run = self.logic.start(
                 self._parameters, self._onProgress, self.ui.logText.appendPlainText, self._onDone
             )
-        except (ValueError, OSError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
             self.ui.statusLabel.text = str(error)
         else:
             self._run = run if run.is_running else None  # a child that cannot be started has ended by now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -146,6 +147,7 @@ def test_the_stand_ins_refuse_what_slicer_refuses(panel):
         parameters.seeds = 1
     with pytest.raises(ValueError, match="no signal pressedTwice"):
         panel.ui.applyButton.connect("pressedTwice()", print)
+    panel.exit()
     panel.ui.methodSummary.setProperty("SlicerParameterName", "method")
     with pytest.raises(RuntimeError, match="no connector from <class 'str'> to QLabel"):
         parameters.connectGui(panel.ui)
@@ -353,12 +355,14 @@ def test_another_method_forgets_what_was_asked_of_the_last(panel):
 
 
 def test_the_form_shows_what_the_preset_holds(panel):
+    (dip,) = (one for one in json.loads(said("methods", "--json")) if one["key"] == "dip")
+    (default,) = (one["default"] for one in dip["parameters"] if one["name"] == "steps")
     assert editors(panel)["steps"].placeholderText == "as preset"  # auto: the device decides
     choose(panel, "preset", "fast")
-    assert editors(panel)["steps"].placeholderText == "as preset: 120"
+    assert editors(panel)["steps"].placeholderText == f"as preset: {dip['presets']['fast']['steps']}"
     assert editors(panel)["warm_start"].itemText(0) == "as preset: yes"
     choose(panel, "preset", "paper")
-    assert editors(panel)["steps"].placeholderText == "as preset: 2000"
+    assert editors(panel)["steps"].placeholderText == f"as preset: {default}"
     assert editors(panel)["warm_start"].itemText(0) == "as preset: no"
 
 
@@ -501,9 +505,10 @@ def test_a_failure_is_one_sentence_and_opens_the_log(panel):
     assert panel.ui.applyButton.text == "Apply"
 
 
-def test_a_run_that_cannot_start_says_why(panel, monkeypatch):
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, OSError])
+def test_a_run_that_cannot_start_says_why(panel, monkeypatch, kind):
     def refuse(_run):
-        raise ValueError("CT is under a transform.")
+        raise kind("CT is under a transform.")
 
     monkeypatch.setattr(FakeRun, "start", refuse)
     fill(panel)
@@ -644,6 +649,19 @@ def test_an_installation_that_fails_says_so(module, monkeypatch):
     panel.ui.installButton.click()
     assert panel.ui.statusLabel.text == "There is no network."
     assert not panel.ui.installFrame.isHidden()
+    panel.cleanup()
+
+
+def test_without_slicers_python_it_says_so(module, monkeypatch):
+    def refuse():
+        raise module.dependencies.InstallError("PythonSlicer was not found.")
+
+    monkeypatch.setattr(module.dependencies, "missing", lambda: ())
+    monkeypatch.setattr(module.dependencies, "python_executable", refuse)
+    panel = open_panel(module)
+    fill(panel)
+    assert not panel.ui.applyButton.enabled
+    assert panel.ui.applyButton.toolTip == "PythonSlicer was not found."
     panel.cleanup()
 
 
