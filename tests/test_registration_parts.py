@@ -8,14 +8,21 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medfuse.registration.bending import Bent
+from medfuse.registration.grids import averaged, interpolation, places, smoothing
+from medfuse.registration.mind import describe
+from medfuse.registration.moves import LINEAR
 from medfuse.registration.poses import (
     distance,
     inverse,
     is_rigid,
+    nearest_rigid,
     pose_of,
     rotation_about,
     rotation_angle,
     rotation_grid,
+    shear_angle,
+    stretches,
     to_affine,
     to_euler,
     turn,
@@ -36,6 +43,7 @@ GOOD = {
     "agreement_deg": 0.2,
     "rival": 0.7,
     "inverse_consistency_mm": 0.4,
+    "halves_mm": 0.3,
     "overlap": 0.9,
     "rotation_deg": 178.0,
     "shift_mm": 300.0,
@@ -71,6 +79,46 @@ class TestPoses:
             pose = np.eye(4)
             pose[:3, :3] = matrix
             assert not is_rigid(pose)
+
+    @settings(deadline=None)
+    @given(st.tuples(*[angles] * 3), st.tuples(*[st.floats(0.8, 1.25)] * 3), st.tuples(*[lengths] * 3))
+    def test_come_apart_into_turn_and_stretch(self, degrees, scales, shift) -> None:
+        rotation = turn(2, degrees[2]) @ turn(1, degrees[1]) @ turn(0, degrees[0])
+        centre = np.array([10.0, -20, 30])
+        rigid = rotation_about(rotation, centre, centre + shift)
+        pose = rigid @ rotation_about(np.diag(scales), centre, centre)
+        np.testing.assert_allclose(nearest_rigid(pose, centre), rigid, atol=1e-6)
+        np.testing.assert_allclose(stretches(pose[:3, :3]), sorted(scales, reverse=True), atol=1e-9)
+        assert shear_angle(pose[:3, :3]) == pytest.approx(0, abs=1e-6)
+        assert rotation_angle(pose) == pytest.approx(rotation_angle(rigid), abs=1e-5)
+
+    def test_know_their_shear(self) -> None:
+        sheared = np.array([[1, np.tan(np.radians(7)), 0], [0, 1, 0], [0, 0, 1]])
+        assert shear_angle(sheared) == pytest.approx(7)
+        assert shear_angle(turn(0, 40) @ sheared) == pytest.approx(7)
+
+    @pytest.mark.parametrize(
+        ("kind", "matrix"),
+        [
+            ("rigid", turn(2, 30)),
+            ("similarity", 1.1 * turn(2, 30)),
+            ("affine", turn(2, 30) @ np.diag([1.1, 0.9, 1])),
+        ],
+    )
+    def test_become_transforms_whose_parameters_are_free_in_the_plane_or_not(self, kind, matrix) -> None:
+        pose, centre = rotation_about(matrix, np.zeros(3), np.array([4.0, 5, 0])), np.array([1.0, 2, 0])
+        move = LINEAR[kind]
+        transform = move.transform(pose, centre)
+        np.testing.assert_allclose(pose_of(transform), pose, atol=1e-12)
+        parameters = np.array(transform.GetParameters())
+        assert len(move.in_plane) == len(parameters)
+        for i, free in enumerate(move.in_plane):
+            other = SimpleITK.Transform(transform)
+            other.SetParameters((parameters + 0.01 * np.eye(len(parameters))[i]).tolist())
+            stays = all(
+                abs(other.TransformPoint(p)[2]) < 1e-12 for p in [(0.0, 0, 0), (9.0, 0, 0), (0.0, 9, 0)]
+            )
+            assert stays or not free, f"parameter {i} of {kind} leaves the plane"
 
     def test_their_distance_is_what_points_move(self) -> None:
         shifted = rotation_about(np.eye(3), np.zeros(3), np.array([3.0, 4, 0]))
@@ -133,6 +181,78 @@ class TestPreparation:
         np.testing.assert_allclose(sampled.centre_of_mass, (110.5, 5.5, 7.5))
 
 
+class TestGrids:
+    def test_keep_a_constant_and_the_middle_of_a_ramp(self) -> None:
+        at = places(40, 17, 2.5)
+        matrix = interpolation(40, at) @ smoothing(40, 1.1)
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)
+        ramp = (matrix @ np.arange(40, dtype=np.float32))[3:-3]
+        np.testing.assert_allclose(ramp, at[3:-3], atol=1e-4)
+        assert (at[0] + at[-1]) / 2 == pytest.approx(19.5)
+
+    def test_smooth_as_scipy_does(self) -> None:
+        from scipy.ndimage import gaussian_filter1d
+
+        impulse = np.zeros(31, dtype=np.float32)
+        impulse[15] = 1
+        expected = gaussian_filter1d(impulse, 1.7, truncate=5)
+        np.testing.assert_allclose(smoothing(31, 1.7) @ impulse, expected, atol=2e-4)
+        np.testing.assert_array_equal(smoothing(5, 0.0).toarray(), np.eye(5))
+
+    def test_padding_takes_no_part_in_means(self) -> None:
+        rng = np.random.default_rng(0)
+        measured = np.indices((12, 12, 12))[2] < 7
+        array = np.where(measured, 5 + 0.01 * rng.normal(size=(12, 12, 12)), 0).astype(np.float32)
+        matrices = [smoothing(12, 1.5)] * 3
+        assert averaged(array, None, matrices)[6, 6, 6] < 4
+        np.testing.assert_allclose(averaged(array, measured, matrices)[measured], 5, atol=0.02)
+
+
+class TestDescriptors:
+    def test_do_not_see_contrast(self) -> None:
+        """Inverted, scaled and shifted, an image has the same surroundings."""
+        array = np.random.default_rng(0).normal(size=(9, 10, 11)).astype(np.float32)
+        one, structure = describe(array)
+        two, _ = describe(-3 * array + 7)
+        np.testing.assert_allclose(one, two, atol=1e-4)
+        assert one.shape == (12, 9, 10, 11)
+        np.testing.assert_allclose(one.max(axis=0), 1)
+        assert 0 < structure.min() < structure.max() < 1
+
+    def test_move_with_the_image_and_tell_edges_apart(self) -> None:
+        array = np.zeros((22, 22, 22), np.float32)
+        array[8:13, 8:12, 9:14] = 1
+        one, structure = describe(array)
+        two, _ = describe(np.roll(array, 2, axis=1))
+        inner = (slice(None), *(slice(6, -6),) * 3)
+        np.testing.assert_allclose(np.roll(one, 2, axis=2)[inner], two[inner], atol=1e-5)
+        assert structure[10, 8, 11] > 10 * structure[20, 20, 20]
+        flat, nothing = describe(np.ones((6, 6, 6), np.float32))
+        np.testing.assert_array_equal(flat, 1)
+        np.testing.assert_array_equal(nothing, 0)
+
+
+class TestBentFields:
+    @pytest.mark.parametrize("direction", [np.eye(3), turn(2, 30) @ turn(0, 70)])
+    def test_know_by_how_much_they_grow(self, direction: np.ndarray) -> None:
+        """Of a linear field the determinant is known."""
+        image = SimpleITK.Image((9, 8, 7), SimpleITK.sitkFloat32)
+        image.SetSpacing((1.5, 2.0, 3.0))
+        image.SetDirection(direction.ravel().tolist())
+        linear = np.array([[0.1, 0.05, 0], [-0.2, 0.02, 0.1], [0, 0.3, -0.1]])
+        z, y, x = np.indices((7, 8, 9))
+        world = np.stack([1.5 * x, 2.0 * y, 3.0 * z], axis=-1) @ direction.T
+        bent = Bent(world @ linear.T, image)
+        np.testing.assert_allclose(bent.jacobian(), np.linalg.det(np.eye(3) + linear), atol=1e-9)
+        point = bent.transform().TransformPoint(world[3, 4, 5].tolist())
+        np.testing.assert_allclose(point, world[3, 4, 5] + linear @ world[3, 4, 5], atol=1e-6)
+
+    def test_know_where_they_fold(self) -> None:
+        field = np.zeros((6, 6, 6, 3))
+        field[..., 0] = -1.5 * np.indices((6, 6, 6))[2]
+        assert Bent(field, SimpleITK.Image((6, 6, 6), SimpleITK.sitkFloat32)).jacobian().max() < 0
+
+
 class TestQuickScores:
     @pytest.fixture
     def stage(self) -> Stage:
@@ -181,7 +301,8 @@ class TestVerdict:
         verdict, reasons = judge(GOOD)
         assert verdict == "ok"
         assert reasons == (
-            "searches from different starts agree within 0.2 mm, and registering back returns within 0.4 mm",
+            "searches from different starts agree within 0.2 mm, registering back returns within 0.4 mm, and "
+            "two halves of the volume agree within 0.3 mm",
         )
         assert judge(GOOD | {"mi_before": np.nan})[0] == "ok"  # the headers alone did not overlap
 
@@ -194,6 +315,15 @@ class TestVerdict:
             ("rival", 0.97, "97% of the best match"),
             ("inverse_consistency_mm", 3.1, "registering back ends 3.1 mm away"),
             ("inverse_consistency_mm", np.nan, "registering back"),
+            ("halves_mm", 1.3, "registered alone, end 1.3 mm apart"),
+            ("halves_mm", np.nan, "registered alone"),
+            ("scale_least", 0.79, "scaled by 0.79 to 1.00: voxel sizes"),
+            ("scale_most", 1.26, "scaled by 1.00 to 1.26"),
+            ("shear_deg", 10.5, "sheared by 10°"),
+            ("jacobian_least", -0.1, "grow by factors of -0.10 to 1.00: it folds"),
+            ("jacobian_most", 3.1, "grow by factors of 1.00 to 3.10"),
+            ("bend_consistency_mm", 2.1, "bending back ends 2.1 mm away"),
+            ("mi_rigid", 0.9, "better before bending"),
             ("overlap", 0.29, "only 29% of the smaller field of view"),
             ("mi_before", 0.9, "matched better before"),
         ],
@@ -214,6 +344,25 @@ class TestVerdict:
         verdict, reasons = judge(GOOD | {"mi_after": value})
         assert verdict == "failed"
         assert "nothing in common" in reasons[0]
+
+    def test_ending_at_the_limit_of_travel_is_a_doubt(self) -> None:
+        near = GOOD | {"travel": 0.85, "travel_mm": 25.0, "travel_deg": 4.0}
+        assert judge(near)[0] == "ok"
+        verdict, reasons = judge(near | {"travel": 0.95})
+        assert verdict == "doubtful"
+        assert "at its limit, 25 mm and 4° from the starting pose" in reasons[0]
+
+    def test_what_bending_mends_is_no_doubt(self) -> None:
+        stiff = GOOD | {"halves_mm": 5.0, "inverse_consistency_mm": 5.0}
+        assert judge(stiff)[0] == "failed"
+        verdict, reasons = judge(stiff | {"bend_consistency_mm": 0.8, "mi_rigid": 0.7})
+        assert verdict == "ok"
+        assert "bending back returns within 0.8 mm" in reasons[0]
+
+    def test_edges_have_limits_of_their_own(self) -> None:
+        speckled = GOOD | {"inverse_consistency_mm": 3.0, "halves_mm": 1.4}
+        assert judge(speckled)[0] == "failed"
+        assert judge(speckled, compares="edges")[0] == "ok"
 
     def test_limits_shrink_with_the_body(self) -> None:
         figures = GOOD | {"agreement_mm": 1.0}
