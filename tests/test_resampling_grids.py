@@ -11,6 +11,7 @@ from oriented import ORIENTED
 
 from medfuse.errors import ParameterError
 from medfuse.resampling import check_memory, output_grid, parse_grid, resample, whole_colours
+from medfuse.resampling.interpolation import interpolate
 from medfuse.resampling.smoothing import smooth, variances
 from medfuse.volume import Geometry, Volume
 
@@ -187,6 +188,35 @@ class TestLabels:
         assert (
             resample(volume, Geometry((1, 1, 1), origin=(0.5, 0, 0)), interpolation="label").array.item() == 4
         )
+
+    @pytest.mark.parametrize("spacing", [0.7, 2.6])
+    def test_looking_only_around_each_label_changes_nothing(self, spacing: float) -> None:
+        """Against the whole volume smoothed and sampled for each label."""
+        rng = np.random.default_rng(2)
+        array = np.zeros((24, 26, 28))
+        for label in range(1, 6):
+            z, y, x = rng.integers(0, 18, 3)
+            array[z : z + 7, y : y + 5, x : x + 9] = label
+        valid = np.ones(array.shape, bool)
+        valid[:, :4] = valid[20:, 10:14] = False
+        grid = Geometry((28, 26, 24), (1, 1, 1.5), (3, 4, 5), direction(0.2, 0.1, -0.3))
+        volume = Volume(array, grid, valid=valid)
+        onto = output_grid(f"isotropic:{spacing}", grid)
+        move = rotation(0.1, -0.1, 0.2)
+        found = resample(volume, onto, move, interpolation="label")
+        spread = variances(grid, onto, move)
+        shares = [
+            interpolate(
+                smooth((array == label).astype(np.float32), valid, spread), grid, onto, move, "linear"
+            )
+            for label in range(6)
+        ]
+        where = found.valid
+        best = np.sort(shares, axis=0)
+        clear = where & (best[-1] - best[-2] > 1e-5)
+        np.testing.assert_array_equal(found.array[clear], np.argmax(shares, axis=0)[clear])
+        assert clear.sum() > 0.9 * where.sum()
+        assert len(np.unique(found.array[clear])) >= 5
 
     def test_padding_has_no_vote(self) -> None:
         array = np.full((6, 6, 6), 3.0)

@@ -24,9 +24,9 @@ import numpy.typing as npt
 from ..errors import ParameterError, UnknownNameError
 from ..volume import Geometry, Volume
 from .grids import check_memory, output_grid, parse_grid
-from .interpolation import interpolate
-from .labels import check_labels, majority
-from .smoothing import smooth, variances
+from .interpolation import cropped, interpolate
+from .labels import box_around, check_labels, majority
+from .smoothing import reach, smooth, variances
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -101,11 +101,15 @@ def resample(
     def moved(array: npt.NDArray[np.float32], how: str) -> npt.NDArray[np.float32]:
         return interpolate(array, volume.geometry, geometry, transform, how)
 
+    def share_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        box = box_around(mask, [2 * n + 1 for n in reach(spread)])  # all that its smoothed values depend on
+        valid = None if volume.valid is None else volume.valid[box]
+        part = smooth(mask[box].astype(np.float32), valid, spread)
+        return interpolate(part, cropped(volume.geometry, box), geometry, transform, "linear")
+
     def channel_moved(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if interpolation == "label":
-            return majority(
-                channel, volume.valid, lambda one: moved(smooth(one, volume.valid, spread), "linear")
-            )
+            return majority(channel, volume.valid, share_of)
         if interpolation == "nearest":
             return moved(channel, "nearest")
         return moved(smooth(channel, volume.valid, spread), interpolation)

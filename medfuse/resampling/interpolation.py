@@ -12,7 +12,7 @@ from ..volume import Geometry, Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["interpolate", "linear_part"]
+__all__ = ["cropped", "interpolate", "linear_part"]
 
 
 def interpolate(
@@ -40,6 +40,14 @@ def interpolate(
         resampler.SetTransform(transform)
     image = Volume(np.ascontiguousarray(array), geometry).to_sitk()
     return np.asarray(SimpleITK.GetArrayFromImage(resampler.Execute(image)))
+
+
+def cropped(geometry: Geometry, box: tuple[slice, slice, slice]) -> Geometry:
+    """The grid of the voxels in ``box`` (z, y, x)."""
+    z, y, x = box
+    size = (x.stop - x.start, y.stop - y.start, z.stop - z.start)
+    origin = geometry.world((x.start, y.start, z.start))
+    return Geometry(size, geometry.spacing, tuple(origin), geometry.direction)
 
 
 def linear_part(transform: SimpleITK.Transform | None, grid: Geometry) -> npt.NDArray[np.float64]:

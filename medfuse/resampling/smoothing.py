@@ -21,7 +21,7 @@ from .interpolation import linear_part
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["smooth", "variances"]
+__all__ = ["reach", "smooth", "variances"]
 
 _NEGLIGIBLE = 0.01  # voxel²: the neighbours would get half a percent each
 
@@ -58,6 +58,16 @@ def smooth(
     return np.where(weight > 0, blurred, array)
 
 
+def reach(spread: tuple[float, float, float]) -> tuple[int, int, int]:
+    """How many voxels along x, y, z away a value still counts."""
+    x, y, z = (_reach(variance) for variance in spread)
+    return x, y, z
+
+
+def _reach(variance: float) -> int:
+    return int(np.ceil(4 * np.sqrt(variance))) + 1 if variance else 0
+
+
 def _convolved(array: npt.NDArray[np.float32], spread: tuple[float, float, float]) -> npt.NDArray[np.float32]:
     from scipy.ndimage import correlate1d
 
@@ -71,6 +81,6 @@ def _kernel(variance: float) -> npt.NDArray[np.float64]:
     """Lindeberg's discrete Gaussian (1990, 10.1109/34.49051): its variance is exact even below a voxel."""
     from scipy.special import ive
 
-    reach = int(np.ceil(4 * np.sqrt(variance))) + 1
-    kernel = ive(np.abs(np.arange(-reach, reach + 1)), variance)
+    far = _reach(variance)
+    kernel = ive(np.abs(np.arange(-far, far + 1)), variance)
     return np.asarray(kernel / kernel.sum())
