@@ -789,7 +789,7 @@ def test_a_screenshot_of_the_panel(panel, tmp_path, state):
         FakeRun.last.on_log("registration of moving MR: ok")
         panel.ui.logSection.collapsed = False
     panel.parent.show()
-    panel.parent.resize(430, panel.parent.sizeHint.height() + 30)
+    panel.parent.resize(430, panel.parent.sizeHint().height() + 30)
     QtWidgets.QApplication.processEvents()
     picture = panel.parent.grab()
     assert picture.save(str(Path(os.environ.get("MEDFUSE_SCREENSHOTS") or tmp_path) / f"{state}.png"))

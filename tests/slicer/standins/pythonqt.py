@@ -14,6 +14,7 @@ WIDGETS: dict[str, type] = {}
 """Class name -> stand-in, for the classes of a .ui file that are not Qt's own."""
 
 _made: dict[type, type] = {}
+_VIRTUAL = {"sizeHint", "minimumSizeHint"}  # methods that Qt calls: as attributes they would call themselves
 
 
 def like_pythonqt(base: type) -> type:
@@ -24,7 +25,8 @@ def like_pythonqt(base: type) -> type:
     if base not in _made:
         meta = base.staticMetaObject
         names = [meta.property(i).name() for i in range(meta.propertyCount())]
-        attributes = {name: _attribute(name) for name in names if not _is_own(base, name)}
+        names = [name for name in names if name not in _VIRTUAL and not _is_own(base, name)]
+        attributes = {name: _attribute(name) for name in names}
         attributes["name"] = _attribute("objectName")
         attributes["className"] = lambda self: type(self).__name__
         attributes["connect"] = _make_connect(base)
