@@ -42,6 +42,7 @@ class TestLinear:
         moving = head(BLOCK, lambda points: points @ back[:3, :3].T + back[:3, 3], "MR", seed=1)
         result = register(fixed, contrast(moving), kind=kind, start="header")
         wanted = POINTS @ true[:3, :3].T + true[:3, 3]
+        assert mean_error(SimpleITK.Transform(3, SimpleITK.sitkIdentity), wanted) > 6
         assert mean_error(result.transform, wanted) < 1.0
         assert result.verdict == "ok", result.reasons
         assert (result.kind, result.preset, result.start) == (kind, "mr-mr", "header")
@@ -53,8 +54,6 @@ class TestLinear:
         again = register(fixed, contrast(moving), kind=kind, start="header")
         assert again.transform.GetParameters() == result.transform.GetParameters()
         assert again.transform.GetFixedParameters() == result.transform.GetFixedParameters()
-        stiff = register(fixed, contrast(moving), start="header")
-        assert mean_error(stiff.transform, wanted) > 1.5  # what a rigid search cannot undo
 
 
 def bulge(points: np.ndarray) -> np.ndarray:

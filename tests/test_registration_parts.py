@@ -309,9 +309,9 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("figure", "value", "words"),
         [
-            ("agreement_mm", 2.1, "no second search confirms"),
+            ("agreement_mm", 1.1, "no second search confirms"),
             ("agreement_mm", np.nan, "no second search confirms"),
-            ("agreement_deg", 2.1, "no second search confirms"),
+            ("agreement_deg", 1.1, "no second search confirms"),
             ("rival", 0.97, "97% of the best match"),
             ("inverse_consistency_mm", 3.1, "registering back ends 3.1 mm away"),
             ("inverse_consistency_mm", np.nan, "registering back"),
@@ -365,6 +365,6 @@ class TestVerdict:
         assert judge(speckled, compares="edges")[0] == "ok"
 
     def test_limits_shrink_with_the_body(self) -> None:
-        figures = GOOD | {"agreement_mm": 1.0}
+        figures = GOOD | {"agreement_mm": 0.9}
         assert judge(figures)[0] == "ok"
         assert judge(figures, scale=0.3)[0] == "doubtful"
