@@ -1,19 +1,17 @@
-"""What the MedFuse module of 3D Slicer is made of; only :mod:`forms` needs Qt, none the application.
+"""What the MedFuse module of 3D Slicer is made of.
 
-========================  =====================================================================
-:mod:`volumes`            volume node <-> array and matrix, export to NRRD
-:mod:`transforms`         transform node <-> matrix, to and from the world
-:mod:`exports`            what goes to disk, and where it lies
-:mod:`logic`              what is asked for -> exported inputs and the command line of ``medfuse``
-:mod:`jobs`               the child process: progress, log, cancelling
-:mod:`folders`            the folder that ``medfuse`` wrote, read and checked
-:mod:`scores`             its scores -> tables and charts
-:mod:`nodes`              the folder of one run in the scene, made anew or used again
-:mod:`results`            all of it -> nodes of the scene
-:mod:`runs`               export, child and import as one thing: started, cancelled, cleaned up
-:mod:`dependencies`       what is not installed, and how it is
-:mod:`methods`            what medfuse offers: methods, presets, parameters, registrations
-:mod:`forms`              widgets that Slicer's own connectors do not know
-:mod:`samples`            pairs of generated scans for Sample Data
-========================  =====================================================================
+::
+
+    volumes, transforms   nodes <-> arrays, matrices and files
+    exports, logic        what is asked for -> files, and the command line of medfuse
+    jobs                  the child process: progress, log, cancelling
+    folders               the folder that medfuse wrote, as plain values
+    nodes, scores         the nodes of a run, which are found again by the next one; tables and charts
+    results               that folder -> nodes of the scene, in one step
+    runs                  all of that as one thing that is started, cancelled and cleaned up
+    dependencies          what is not installed, and how it is
+    methods, samples      what medfuse offers; pairs of generated scans
+    forms                 the parts of the panel that Qt Designer cannot draw
+
+Only ``forms`` needs Qt, and none the application, so that the rest is tested without both.
 """
