@@ -77,6 +77,21 @@ def test_finds_wrong_pixel_sizes(ct: Volume) -> None:
     assert result.verdict == "ok", result.reasons
 
 
+def test_headers_say_where_parallel_slices_lie(ct: Volume) -> None:
+    """Also where the planes are 60 mm apart and tilted by 4°."""
+    tilted = matrix(rigid((4, 0, 0), (0, 0, 60)))
+    origin = tilted[:3, :3] @ SLICE.origin + tilted[:3, 3]
+    moving = Volume(ct.array, replace(SLICE, origin=tuple(origin), direction=tilted[:3, :3]), "CT")
+    result = register(ct, moving, start="header")
+    for corner in CORNERS:
+        true = tilted[:3, :3] @ corner + tilted[:3, 3]
+        assert result.transform.TransformPoint(corner) == pytest.approx(tuple(true), abs=0.5)
+    assert result.start == "header"
+    upright = replace(SLICE, direction=matrix(rigid((90, 0, 0), (0, 0, 0)))[:3, :3])
+    with pytest.raises(RegistrationError, match="do not lie in parallel planes"):
+        register(ct, Volume(ct.array, upright, "CT"), start="header")
+
+
 def test_noise_is_not_ok(ct: Volume) -> None:
     noise = np.random.default_rng(2).normal(size=SLICE.shape)
     assert register(ct, Volume(noise, SLICE, "MR")).verdict != "ok"

@@ -24,15 +24,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import ParameterError, RegistrationError, UnknownNameError
 from ..progress import Progress, ignore, subrange
 from ..volume import Volume
 from .deformable import bend_further
-from .linear import Found, Wanted, search_linear
+from .given import as_given
+from .linear import Wanted, search_linear
 from .moves import LINEAR
-from .planar import slices_of
+from .planar import Pair, pair_of
 from .poses import Pose, apply, inverse, is_rigid, pose_of
 from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .quality import judge
@@ -101,60 +100,15 @@ def register(
         raise ParameterError(f"seed={seed!r}: expected a whole number from 1 (0 would mean the wall clock)")
     has_start = initial_transform is not None or start == "header"
     chosen = choose_preset(preset, (fixed.modality, moving.modality), kind, has_start)
-    origin = "transform" if initial_transform is not None else start
     if kind == "none":
-        result = _as_given(fixed, moving, initial_transform, seed)
-        origin = "header" if initial_transform is None else "transform"
+        result = as_given(fixed, moving, initial_transform, seed)
+        begun = "header"
     else:
-        pose = _starting_pose(initial_transform, start)
-        result = _searched(fixed, moving, kind, chosen, pose, seed, progress)
-    return replace(result, preset=chosen.name, start=origin)
-
-
-def _starting_pose(transform: SimpleITK.Transform | None, start: str) -> Pose | None:
-    if transform is None:
-        return np.eye(4) if start == "header" else None
-    pose = pose_of(transform)
-    if not is_rigid(pose):
-        raise ParameterError(
-            "the initial transform scales or shears: a search needs a start that only turns and "
-            "shifts; use kind 'none' to apply it as it stands"
-        )
-    return pose
-
-
-def _as_given(
-    fixed: Volume, moving: Volume, transform: SimpleITK.Transform | None, seed: int
-) -> Registration:
-    import SimpleITK
-
-    by_header = transform is None
-    transform = SimpleITK.Transform(3, SimpleITK.sitkIdentity) if transform is None else transform
-    share = _share_within(fixed, moving, transform)
-    if share == 0:
-        what = "by their headers" if by_header else "under the initial transform"
-        apart = np.linalg.norm(
-            np.array(transform.TransformPoint(fixed.geometry.centre.tolist())) - moving.geometry.centre
-        )
-        raise RegistrationError(
-            f"the volumes do not overlap {what}: their centres are {apart:.0f} mm apart; register them "
-            "(kind 'rigid'), or give the right initial transform"
-        )
-    reason = "taken as aligned by the headers" if by_header else "the initial transform was applied as given"
-    return Registration(
-        transform, "none", "given", (f"{reason}; not checked",), {"overlap": share}, seed, THREADS
-    )
-
-
-def _share_within(fixed: Volume, moving: Volume, transform: SimpleITK.Transform) -> float:
-    """The part of the smaller field of view that lies within the other, by a lattice of 16³ points."""
-    axes = [np.linspace(0, n - 1, 16) for n in fixed.geometry.size]
-    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = [transform.TransformPoint(point) for point in fixed.geometry.world(lattice).tolist()]
-    index = moving.geometry.index(points)
-    inside = (index >= -0.5) & (index <= np.asarray(moving.geometry.size) - 0.5)
-    one, two = (np.prod(v.geometry.size) * np.prod(v.geometry.spacing) for v in (fixed, moving))
-    return min(1.0, float(inside.all(axis=1).mean() * one / min(one, two)))
+        result = _searched(fixed, moving, kind, chosen, initial_transform, start, seed, progress)
+        begun = start
+    if initial_transform is not None:
+        begun = "transform"
+    return replace(result, preset=chosen.name, start=begun)
 
 
 def _searched(
@@ -162,31 +116,44 @@ def _searched(
     moving: Volume,
     kind: str,
     preset: Preset,
-    start: Pose | None,
+    initial_transform: SimpleITK.Transform | None,
+    start: str,
     seed: int,
     progress: Progress,
 ) -> Registration:
-    slices = slices_of(fixed, moving)
-    before = np.eye(4) if start is None else start
-    if slices is not None:
-        if kind == "deformable":
-            raise ParameterError(
-                "registration kind 'deformable' needs volumes of several slices: use 'affine'"
-            )
-        start = None if start is None else slices.in_plane(start)
-        before = np.eye(4) if start is None else start
-        fixed, moving = slices.fixed, slices.moving
-    soft = kind == "deformable"
-    part, planar = subrange(progress, 0.0, 0.06 if soft else 0.12), slices is not None
-    stages = make_stages(fixed, moving, seed, part, compares=preset.compares, planar=planar)
-    wanted = Wanted("rigid" if soft else kind, start, before, preset.travel_mm, preset.travel_deg)
-    found = search_linear(stages, wanted, subrange(progress, 0.06 if soft else 0.12, 0.3 if soft else 1.0))
+    pair, soft = pair_of(fixed, moving), kind == "deformable"
+    if pair.planar and soft:
+        raise ParameterError("kind 'deformable' needs volumes of several slices: use 'affine' for a slice")
+    near = _starting_pose(pair, initial_transform, start)
+    ends = (0.06, 0.3) if soft else (0.12, 1.0)
+    part = subrange(progress, 0.0, ends[0])
+    stages = make_stages(pair.fixed, pair.moving, seed, part, compares=preset.compares, planar=pair.planar)
+    before = pair.header if near is None else near
+    wanted = Wanted("rigid" if soft else kind, near, before, preset.travel_mm, preset.travel_deg)
+    found = search_linear(stages, wanted, subrange(progress, *ends))
     if soft:
-        transform, found = bend_further(stages, found, subrange(progress, 0.3, 1.0))
+        transform, found = bend_further(stages, found, subrange(progress, ends[1], 1.0))
     else:
-        if slices is not None:
-            centre = apply(inverse(slices.to_fixed), found.centre)
-            found = Found(slices.in_world(found.pose), centre, found.figures)
-        transform = LINEAR[kind].transform(found.pose, found.centre)
+        centre = apply(inverse(pair.to_fixed), found.centre)
+        transform = LINEAR[kind].transform(pair.in_world(found.pose), centre)
     verdict, reasons = judge(found.figures, stages[0].scale, preset.compares)
     return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)
+
+
+def _starting_pose(pair: Pair, transform: SimpleITK.Transform | None, start: str) -> Pose | None:
+    if transform is not None:
+        pose = pose_of(transform)
+        if not is_rigid(pose):
+            raise ParameterError(
+                "the initial transform scales or shears: a search needs a start that only turns and "
+                "shifts; use kind 'none' to apply it as it stands"
+            )
+        return pair.in_frames(pose)
+    if start != "header":
+        return None
+    if pair.header is None:
+        raise RegistrationError(
+            "by their headers the two slices do not lie in parallel planes: search for their pose (start "
+            "'search'), or give an initial transform"
+        )
+    return pair.header

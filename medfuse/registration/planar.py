@@ -1,7 +1,9 @@
-"""Single slices: two of them are registered within their planes, by the same search as volumes.
+"""The frames in which two volumes are searched: the world's, or for single slices their own planes.
 
-Each slice is brought to the plane z = 0 of a frame of its own, and the search keeps to that plane.  Where
-the planes are parallel, the frames are chosen so that the identity is what the headers say.
+Each of two single slices is brought to the plane z = 0 of a frame of its own, and the same search as for
+volumes keeps to that plane.  Where the planes are parallel, the frames are chosen so that the identity is
+what the headers say.  Slices are seen from the side from which the headers show them: a search that turned
+them over as well would find a brain's mirror image nearly as good.
 """
 
 from __future__ import annotations
@@ -14,29 +16,45 @@ from ..errors import ParameterError, RegistrationError
 from ..volume import Geometry, Volume
 from .poses import Pose, apply, inverse, nearest_rigid
 
-__all__ = ["Slices", "slices_of"]
+__all__ = ["Pair", "pair_of"]
 
 _PARALLEL = np.cos(np.radians(15))  # planes nearer than this to parallel are compared by their headers
 _IN_PLANE = np.cos(np.radians(1))
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
-    """Two slices in the plane z = 0, 1 mm thick, and the poses that brought them there."""
+class Pair:
+    """Two volumes as the search sees them.
+
+    Parameters
+    ----------
+    fixed, moving:
+        The volumes, or two slices of 1 mm in the plane z = 0.
+    to_fixed, to_moving:
+        Poses from the world to the frames of the two.
+    header:
+        What the headers say in these frames; None: two slices whose planes are not parallel.
+    planar:
+        Whether they are single slices.
+    """
 
     fixed: Volume
     moving: Volume
     to_fixed: Pose
     to_moving: Pose
+    header: Pose | None
+    planar: bool
 
-    def in_plane(self, pose: Pose) -> Pose:
-        """A rigid ``pose`` of the slices in the world, seen in the frames.
+    def in_frames(self, pose: Pose) -> Pose:
+        """A rigid ``pose`` of the world, in the frames.
 
         Raises
         ------
         ParameterError
             If it tilts the fixed slice by more than 1° out of the plane of the moving one.
         """
+        if not self.planar:
+            return pose
         seen = self.to_moving @ pose @ inverse(self.to_fixed)
         if seen[2, 2] < _IN_PLANE:
             raise ParameterError(
@@ -48,12 +66,12 @@ class Slices:
         return nearest_rigid(flat, np.zeros(3))
 
     def in_world(self, pose: Pose) -> Pose:
-        """A pose in the frames, seen in the world."""
+        """A pose in the frames, in the world."""
         return inverse(self.to_moving) @ pose @ self.to_fixed
 
 
-def slices_of(fixed: Volume, moving: Volume) -> Slices | None:
-    """Two single slices in a common plane; None for two volumes.
+def pair_of(fixed: Volume, moving: Volume) -> Pair:
+    """Two volumes as they are, or two single slices in a common plane.
 
     Raises
     ------
@@ -62,7 +80,7 @@ def slices_of(fixed: Volume, moving: Volume) -> Slices | None:
     """
     single = [one.geometry.size[2] == 1 for one in (fixed, moving)]
     if not any(single):
-        return None
+        return Pair(fixed, moving, np.eye(4), np.eye(4), np.eye(4), False)
     if not all(single):
         role, other = ("fixed", "moving") if single[0] else ("moving", "fixed")
         slice_, stack = (fixed, moving) if single[0] else (moving, fixed)
@@ -72,8 +90,10 @@ def slices_of(fixed: Volume, moving: Volume) -> Slices | None:
             "volume that shows the same, or skip registration (kind 'none')"
         )
     to_fixed = _frame(fixed.geometry)
-    to_moving = _beside(moving.geometry, fixed.geometry.centre, to_fixed)
-    return Slices(_flat(fixed, to_fixed), _flat(moving, to_moving), to_fixed, to_moving)
+    beside = _beside(moving.geometry, fixed.geometry.centre, to_fixed)
+    to_moving = _frame(moving.geometry) if beside is None else beside
+    header = None if beside is None else np.eye(4)
+    return Pair(_flat(fixed, to_fixed), _flat(moving, to_moving), to_fixed, to_moving, header, True)
 
 
 def _frame(geometry: Geometry) -> Pose:
@@ -82,14 +102,13 @@ def _frame(geometry: Geometry) -> Pose:
     return _to_axes(x, np.cross(x, y), geometry.centre)
 
 
-def _beside(geometry: Geometry, centre: np.ndarray, other: Pose) -> Pose:
-    """The frame of the moving slice: the fixed one's, moved along its normal, if the planes are parallel."""
-    own = _frame(geometry)
-    normal = own[2, :3] * np.sign(own[2, :3] @ other[2, :3] or 1.0)
+def _beside(geometry: Geometry, centre: np.ndarray, other: Pose) -> Pose | None:
+    """The fixed slice's frame, moved along its normal to the moving slice; None if not parallel."""
+    normal = _frame(geometry)[2, :3]
+    normal = normal * (1.0 if normal @ other[2, :3] >= 0 else -1.0)
     if normal @ other[2, :3] < _PARALLEL:
-        return own
-    x = other[0, :3] - (other[0, :3] @ normal) * normal
-    return _to_axes(x, normal, centre + normal * (normal @ (geometry.centre - centre)))
+        return None
+    return _to_axes(other[0, :3], normal, centre + normal * (normal @ (geometry.centre - centre)))
 
 
 def _to_axes(x: np.ndarray, normal: np.ndarray, origin: np.ndarray) -> Pose:

@@ -27,7 +27,7 @@ __all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Candidate", "Level", "Stage",
 Within = Callable[[Pose], bool]
 
 
-def anywhere(pose: Pose) -> bool:  # noqa: ARG001 - one of the answers to Within
+def anywhere(_pose: Pose) -> bool:
     """No limit to where a search may go."""
     return True
 
@@ -152,61 +152,55 @@ class Stage:
         within:
             Says whether a pose is still allowed; the climb ends at the first that is not.
         """
-        import SimpleITK
-
-        # Both volumes are brought to where ``pose`` aligns them, the body around the origin, and lengths
-        # are measured in radii of the body.  The change that is sought is then a small one: angles near 0
-        # know no gimbal lock, also where ``pose`` is a half turn.  And a step of 0.1 moves the body by
-        # about as much, whether it is one of a shift, an angle, a scale or a shear: the optimiser takes
-        # the norm over all of them, and with lengths in mm an affine climb ran away.
-        level, radius = self.level, self.fixed.radius
-        body = rotation_about(np.eye(3), self.fixed.centre_of_mass, np.zeros(3))
-        rigid = nearest_rigid(pose, self.fixed.centre_of_mass)
-        near = replace(
-            self,
-            fixed=self.fixed.placed(body, radius),
-            moving=self.moving.placed(body @ inverse(rigid), radius),
-        )
-        scale = np.diag([radius, radius, radius, 1.0])
-        back, forth = rigid @ inverse(body) @ scale, inverse(scale) @ body
-        move = LINEAR[kind].transform(inverse(back) @ pose @ inverse(forth), np.zeros(3))
+        near, there, back = self._around(pose)
+        move = LINEAR[kind].transform(inverse(there) @ pose @ inverse(back), np.zeros(3))
 
         def pose_at(parameters: Sequence[float]) -> Pose:
+            import SimpleITK
+
             here = SimpleITK.Transform(move)
             here.SetParameters(parameters)
-            return back @ pose_of(here) @ forth
+            return there @ pose_of(here) @ back
+
+        def report(iteration: int, parameters: Sequence[float]) -> bool:
+            progress(min(1.0, iteration / self.level.iterations), message)
+            return within(pose_at(parameters))
 
         method = near._method()
+        step, least = (length / self.fixed.radius for length in (self.level.step, self.level.least_step))
         method.SetOptimizerAsRegularStepGradientDescent(
-            level.step / radius, level.least_step / radius, level.iterations, level.relaxation
+            step, least, self.level.iterations, self.level.relaxation
         )
         if self.planar:
             method.SetOptimizerWeights(LINEAR[kind].in_plane)
         method.SetInitialTransform(move, inPlace=False)
-        raised: list[BaseException] = []
+        reached = _executed(method, near, report)
+        return Candidate(pose, -math.inf) if reached is None else Candidate(pose_at(reached[0]), reached[1])
 
-        def report() -> None:
-            try:
-                progress(min(1.0, method.GetOptimizerIteration() / level.iterations), message)
-                if not within(pose_at(method.GetOptimizerPosition())):
-                    method.StopRegistration()
-            except BaseException as error:  # noqa: BLE001 - SimpleITK would swallow it: raised again below
-                raised.append(error)
-                method.StopRegistration()
+    def _around(self, pose: Pose) -> tuple[Stage, Pose, Pose]:
+        """The pair brought to where ``pose`` aligns it, the body around the origin, in radii of the body.
 
-        method.AddCommand(SimpleITK.sitkIterationEvent, report)
-        try:
-            found = method.Execute(near.fixed.image, near.moving.image)
-            reached = Candidate(pose_at(found.GetParameters()), -float(method.GetMetricValue()))
-        except RuntimeError as error:
-            if not raised and not _says_nothing_to_compare(error):
-                raise
-            reached = Candidate(pose, -math.inf)
-        finally:
-            method.RemoveAllCommands()
-        if raised:
-            raise raised[0]
-        return reached
+        The change that is sought is then a small one: angles near 0 know no gimbal lock, also where
+        ``pose`` is a half turn.  And a step of 0.1 moves the body by about as much, whether it is one of a
+        shift, an angle, a scale or a shear: the optimiser takes the norm over all of them, and with
+        lengths in mm an affine climb ran away.
+
+        Returns
+        -------
+        stage, there, back
+            ``there @ change @ back`` is the pose after a ``change`` of the stage.
+        """
+        radius = self.fixed.radius
+        body = rotation_about(np.eye(3), self.fixed.centre_of_mass, np.zeros(3))
+        rigid = nearest_rigid(pose, self.fixed.centre_of_mass)
+        fixed = self.fixed.placed(body, radius)
+        moving = self.moving.placed(body @ inverse(rigid), radius)
+        scale = np.diag([radius, radius, radius, 1.0])
+        return (
+            replace(self, fixed=fixed, moving=moving),
+            rigid @ inverse(body) @ scale,
+            inverse(scale) @ body,
+        )
 
     def _method(self) -> SimpleITK.ImageRegistrationMethod:
         import SimpleITK
@@ -227,6 +221,40 @@ class Stage:
             method.SetMetricSamplingStrategy(method.RANDOM)
             method.SetMetricSamplingPercentage(share, self.seed)
         return method
+
+
+def _executed(
+    method: SimpleITK.ImageRegistrationMethod, stage: Stage, report: Callable[[int, Sequence[float]], bool]
+) -> tuple[Sequence[float], float] | None:
+    """The parameters and the mutual information at the end; None where nothing can be compared.
+
+    ``report`` is told the iteration and the parameters, and answers whether to go on.
+    """
+    import SimpleITK
+
+    raised: list[BaseException] = []
+
+    def step() -> None:
+        try:
+            if not report(method.GetOptimizerIteration(), method.GetOptimizerPosition()):
+                method.StopRegistration()
+        except BaseException as error:  # noqa: BLE001 - SimpleITK would swallow it: raised again below
+            raised.append(error)
+            method.StopRegistration()
+
+    method.AddCommand(SimpleITK.sitkIterationEvent, step)
+    try:
+        found = method.Execute(stage.fixed.image, stage.moving.image)
+        reached = found.GetParameters(), -float(method.GetMetricValue())
+    except RuntimeError as error:
+        if not raised and not _says_nothing_to_compare(error):
+            raise
+        reached = None
+    finally:
+        method.RemoveAllCommands()
+    if raised:
+        raise raised[0]
+    return reached
 
 
 def _says_nothing_to_compare(error: RuntimeError) -> bool:
