@@ -360,7 +360,7 @@ class TestVerdict:
         assert "bending back returns within 0.8 mm" in reasons[0]
 
     def test_edges_have_limits_of_their_own(self) -> None:
-        speckled = GOOD | {"inverse_consistency_mm": 3.0, "halves_mm": 1.4}
+        speckled = GOOD | {"inverse_consistency_mm": 1.9, "halves_mm": 1.4}
         assert judge(speckled)[0] == "failed"
         assert judge(speckled, compares="edges")[0] == "ok"
 

@@ -37,8 +37,8 @@ class Limits:
     agreement_mm: float = 1.0
     agreement_deg: float = 1.0
     rival: float = 0.95  # of the mutual information found
-    inverse_consistency_mm: float = 2.0
-    halves_mm: float = 1.2
+    inverse_consistency_mm: float = 1.5
+    halves_mm: float = 1.0
     overlap: float = 0.3
     scale: float = 1.25  # and its inverse
     shear_deg: float = 10.0
@@ -51,7 +51,7 @@ class Limits:
 LIMITS: Mapping[str, Limits] = MappingProxyType(
     {
         "values": Limits(),
-        "edges": Limits(inverse_consistency_mm=3.5, halves_mm=1.5),  # speckle
+        "edges": Limits(inverse_consistency_mm=2.0, halves_mm=1.5),  # speckle pulls the two ways apart
     }
 )
 """By what a preset compares."""
