@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..progress import Progress, ignore
+from .denoising import DENOISERS, denoise
 from .gains import PATCH, closed_form, patch_gains
+from .headroom import HEADROOMS, within_range
+from .noise import estimate_noise
 from .parameters import check_parameters, parameter
 from .types import Fused, SliceFusion, Stack, map_slices
 
@@ -20,12 +23,22 @@ class PatchPCA:
 
     The loss of `dip` is a weighted distance to T plus a constant, so T is its minimiser: on clean
     sources `dip` can only approach it, on noisy ones `dip` adds a prior that T lacks.  T exceeds 1 where
-    several sources are bright, and is clipped to [0, 1] here as the sigmoid does there.
+    several sources are bright, and is clipped to [0, 1] here as the sigmoid does there.  With `denoise`
+    the noise of each source is estimated and removed first: the simple rival of `dip` on noisy data.
 
-    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`.
+    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising by
+    scikit-image, see `medfuse.fusion.denoising`.
     """
 
     patch: int = parameter(PATCH, "side of the square patches that estimate the gains, in pixels", minimum=1)
+    denoise: str = parameter(
+        "none",
+        "denoise the sources first, by their own noise: none, non-local means or total variation",
+        choices=DENOISERS,
+    )
+    headroom: str = parameter(
+        "clip", "what to do where the result exceeds 1: see medfuse.fusion.headroom", choices=HEADROOMS
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -35,8 +48,11 @@ class PatchPCA:
         return map_slices(self._fuse_slice, sources, progress)
 
     def _fuse_slice(self, sources: Stack) -> SliceFusion:
+        if self.denoise != "none":
+            sources = np.stack([denoise(source, self.denoise, estimate_noise(source)) for source in sources])
         gains = patch_gains(sources, self.patch)
-        return SliceFusion(closed_form(sources, gains).clip(0, 1), gain_shares(gains))
+        image = within_range(closed_form(sources, gains), len(sources), self.headroom)
+        return SliceFusion(image, gain_shares(gains))
 
 
 def gain_shares(gains: np.ndarray) -> dict[str, np.ndarray]:

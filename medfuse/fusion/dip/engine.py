@@ -1,182 +1,199 @@
 """The fitting loop of the deep image prior.
 
 With w = Σ β_i² = 1 and T = Σ β_i X_i, the loss Σ_i ‖X_i − β_i X0‖² equals ‖X0 − T‖² plus a floor that
-does not depend on X0.  The loop therefore fits T alone, whatever the number of sources: the
-gradients are the same, and the distance to the floor is known at every step.
+does not depend on X0.  A network that draws X0 therefore fits T alone, whatever the number of sources:
+the gradients are the same, and the distance to the floor is known at every step.
+
+A network that draws the sources instead has their noise apart, each with its own model.  What follows,
+clipping undone and the closed form of what it drew, is X0 (:func:`outcome`).
+
+Recorruption keeps a network from learning the noise that it is shown: with fresh noise z like that of
+the data y, it sees y + αz and is fitted to y − z/α, whose noises are uncorrelated.  The error of its output
+f is then known up to a constant, without the truth: ‖f − y‖² + 2⟨z, f − y⟩/α.
+
+Source: Pang, Zheng, Quan, Ji, "Recorrupted-to-recorrupted: unsupervised deep learning for image
+denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..denoising import denoise
 from ..gains import closed_form, patch_gains
+from ..noise import NoiseModel
 from .network import SkipNetwork, seeded
-from .stopping import noise_variance
+from .problem import Padding, Problem, pad, reflect_padding
+from .run import Run
+from .stopping import Discrepancy, LeastRisk, LeastVariance, Never, StopRule
 
 if TYPE_CHECKING:
     from .method import DeepImagePrior
 
-__all__ = ["Engine", "Problem", "Run", "make_problem", "reflect_padding"]
+__all__ = ["Engine", "Outcome", "outcome"]
 
-Padding = tuple[tuple[int, int], ...]
-
-_CURVE_POINTS = 50  # how many losses of a slice the provenance keeps
-_LATE = 0.95  # decay of the running mean and variance over iterates: about the last 20 steps
-
-
-class Problem(NamedTuple):
-    """One slice to solve: everything is (y, x) or (n, y, x)."""
-
-    sources: np.ndarray
-    gains: np.ndarray
-    target: np.ndarray
-
-    @property
-    def floor(self) -> float:
-        """Mean over pixels of Σ_i (X_i − β_i T)²: the loss that no X0 can go below."""
-        return float(((self.sources - self.gains * self.target) ** 2).sum(axis=0).mean())
-
-
-def make_problem(sources: np.ndarray, patch: int) -> Problem:
-    """Gains and target of one slice of sources (n, y, x)."""
-    gains = patch_gains(sources, patch)
-    return Problem(sources, gains, closed_form(sources, gains))
+_RENEW_NOISE = 10  # steps between looks at what is drawn, to know the noise at each brightness better
+_BRIGHTNESSES = 1024  # entries in the table of a noise model on the device
 
 
 class Engine:
     """Fits slices of one size: ``start`` a run, ``step`` it.  With a warm start the network lives on."""
 
-    def __init__(self, settings: DeepImagePrior, n_sources: int, device: torch.device):
+    def __init__(self, settings: DeepImagePrior, noise: tuple[NoiseModel, ...], device: torch.device):
         self.settings = settings
         self.device = device
-        self.n_inputs = n_sources + (settings.input == "sources")  # the target guides as well
-        self.generator = torch.Generator(device).manual_seed(settings.seed)
+        self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
+        self._generator = torch.Generator(device).manual_seed(settings.seed)
         self._has_network = False
+        brightness = np.linspace(0, 1, _BRIGHTNESSES)
+        self._deviations = self._tensor(np.stack([model.deviation(brightness) for model in noise]))
 
     def start(self, problem: Problem) -> Run:
         """Begin a slice: with a fresh network, or a warm one where there is one and the settings say so."""
         s = self.settings
         is_warm = s.warm_start and self._has_network
-        if not is_warm:
-            self._renew()
         padding = reflect_padding(problem.target.shape, s.scales)
+        top = s.top(len(problem.sources))
+        data = problem.sources if s.draws == "sources" else problem.target[None] / top
         guide = self._guide(problem, padding)
-        target = self._tensor(_pad(problem.target, padding))
-        level = s.stop_factor * noise_variance(problem.target) if s.stop == "discrepancy" else 0.0
-        return Run(guide, target, padding, s.warm_steps if is_warm else s.steps, level)
+        if not is_warm:
+            self._renew(guide.shape[0], len(data))
+        self._noise = self._tensor(pad(problem.deviations, padding))
+        gains = self._tensor(pad(problem.gains, padding))
+        rule = _stop_rule(s, problem)
+        limit = s.warm_steps if is_warm else s.steps
+        return Run(guide, self._tensor(pad(data, padding)), gains, top, padding, limit, rule, s.keep)
 
     def step(self, run: Run) -> None:
         """One step of the optimiser, and one more output in ``run``."""
-        noise = torch.randn(run.guide.shape, generator=self.generator, device=self.device)
-        output = self._network(run.guide + self.settings.perturbation * noise)
-        loss = ((output - run.target) ** 2).mean()
+        s = self.settings
+        guide, opposite = self._recorrupted(run) if s.recorruption else self._perturbed(run)
+        drawn = self._network(_side_by_side(guide))
+        drawn = drawn.view(s.ensemble, -1, s.output_channels, *guide.shape[2:])
+        apart = drawn - run.data[:, None]
+        loss = (apart + opposite).square().mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        run.add(output.detach().mean(dim=(0, 1)), loss.detach())
+        with torch.no_grad():
+            distance = apart.square().mean()
+            run.add(drawn.mean(dim=2), distance, risk=distance + 2 * (opposite * apart).mean())
+            if s.draws == "sources" and run.steps % _RENEW_NOISE == 0:
+                self._noise = self._noise_of(run.mean)
 
-    def _renew(self) -> None:
+    def _perturbed(self, run: Run) -> tuple[Tensor, Tensor]:
+        """The guide (members, channels, y, x) with a little fresh noise; the data stay as they are."""
+        noise = self._normal((self.settings.ensemble, *run.guide.shape))
+        return run.guide + self.settings.perturbation * noise, torch.zeros((), device=self.device)
+
+    def _recorrupted(self, run: Run) -> tuple[Tensor, Tensor]:
+        """The guide made of y + αz, and z/α as it lies in the data (members, k, 1, y, x)."""
+        s = self.settings
+        z = self._noise * self._normal((s.ensemble, *self._noise.shape))
+        sources = run.guide[:-1] + s.recorruption * z
+        guide = torch.cat([sources, (run.gains * sources).sum(dim=1, keepdim=True)], dim=1)
+        in_data = z if s.draws == "sources" else (run.gains * z).sum(dim=1, keepdim=True) / run.top
+        return guide, in_data[:, :, None] / s.recorruption
+
+    def remember(self) -> Any:
+        """The network and its optimiser as they are, for :meth:`return_to`."""
+        return copy.deepcopy((self._network.state_dict(), self._optimizer.state_dict()))
+
+    def return_to(self, remembered: Any) -> None:
+        """Go on from what :meth:`remember` gave."""
+        network, optimizer = copy.deepcopy(remembered)
+        self._network.load_state_dict(network)
+        self._optimizer.load_state_dict(optimizer)
+
+    def _renew(self, n_inputs: int, n_images: int) -> None:
         s = self.settings
 
         def build() -> SkipNetwork:
-            return SkipNetwork(self.n_inputs, s.output_channels, s.width, s.scales, s.skip_channels)
+            return SkipNetwork(
+                n_inputs,
+                n_images * s.output_channels,
+                s.width,
+                s.scales,
+                s.skip_channels,
+                members=s.ensemble,
+                corrects=s.output == "correction",
+                half=s.precision == "bfloat16",
+            )
 
-        self._network = seeded(build, s.seed).to(self.device)
+        self._network = seeded(build, s.seed).to(self.device, self._dtype)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch accepts it
         self._has_network = True
-        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=s.learning_rate)
+        fused = self.device.type == "cuda"  # one kernel for all parameters
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=s.learning_rate, fused=fused)
 
     def _guide(self, problem: Problem, padding: Padding) -> Tensor:
-        """The network's input (1, channels, y, x): noise as in the paper, or the images themselves."""
-        if self.settings.input == "sources":
-            images = [*problem.sources, problem.target]
-            return self._tensor(np.stack([_pad(image, padding) for image in images]))[None]
-        sizes = (n + sum(pad) for n, pad in zip(problem.target.shape, padding, strict=True))
-        cpu = torch.Generator().manual_seed(self.settings.seed)
-        return 0.1 * torch.rand(1, self.n_inputs, *sizes, generator=cpu).to(self.device)
+        """The network's input (channels, y, x): noise as in the paper, or the images themselves."""
+        s = self.settings
+        if s.input == "noise":
+            sizes = (n + sum(pair) for n, pair in zip(problem.target.shape, padding, strict=True))
+            cpu = torch.Generator().manual_seed(s.seed)
+            noise = torch.rand(len(problem.sources), *sizes, generator=cpu)
+            return 0.1 * noise.to(self.device, self._dtype)
+        sources, target = problem.sources, problem.target
+        if s.input == "denoised":
+            pairs = zip(sources, problem.noise, strict=True)
+            sources = np.stack([denoise(source, "nlm", model) for source, model in pairs])
+            target = closed_form(sources, patch_gains(sources, s.patch))
+        return self._tensor(pad(np.stack([*sources, target]), padding))
+
+    def _noise_of(self, means: Tensor) -> Tensor:
+        """Standard deviation (n, y, x) of the noise about images of these mean values."""
+        index = (means.clamp(0, 1) * (_BRIGHTNESSES - 1)).round().long()
+        return torch.stack([table[k] for table, k in zip(self._deviations, index, strict=True)])
+
+    def _normal(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=self._generator, device=self.device).to(self._dtype)
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        return torch.as_tensor(image, dtype=torch.float32, device=self.device)
+        return torch.as_tensor(image, dtype=self._dtype, device=self.device)
 
 
-class Run:
-    """One slice being fitted: the best output so far and the statistics of the late ones, on the device."""
-
-    def __init__(self, guide: Tensor, target: Tensor, padding: Padding, limit: int, level: float):
-        self.guide = guide
-        self.target = target
-        self.limit = limit
-        self.level = level
-        self.distances: list[Tensor] = []
-        self._padding = padding
-        self._best = torch.zeros_like(target)
-        self._best_distance = torch.full((), torch.inf, device=target.device)
-        self._mean = torch.zeros_like(target)
-        self._variance = torch.zeros_like(target)
-
-    def add(self, output: Tensor, distance: Tensor) -> None:
-        """Take in the output (y, x) of one step and its mean squared distance to the target."""
-        self.distances.append(distance)
-        is_better = distance < self._best_distance
-        self._best = torch.where(is_better, output, self._best)
-        self._best_distance = torch.where(is_better, distance, self._best_distance)
-        share = max(1 / self.steps, 1 - _LATE)  # a plain mean until there are enough iterates
-        change = output - self._mean
-        self._mean = self._mean + share * change
-        self._variance = (1 - share) * (self._variance + share * change**2)
-
-    @property
-    def steps(self) -> int:
-        """Steps done."""
-        return len(self.distances)
-
-    @property
-    def stop_reason(self) -> str:
-        """Why to stop now, or "" to go on."""
-        # Reading a number back waits for the device, so only where a stop may depend on it.
-        if self.level > 0 and self.steps and float(self.distances[-1]) <= self.level:
-            return f"distance to the target reached the noise level {self.level:.3g}"
-        return f"all {self.limit} steps done" if self.steps >= self.limit else ""
-
-    def image(self, keep: str) -> np.ndarray:
-        """The output (y, x) with the smallest distance ("best"), or the mean of the late ones ("average")."""
-        return self._crop(self._mean if keep == "average" else self._best)
-
-    def spread(self) -> np.ndarray:
-        """Standard deviation (y, x) of the late outputs."""
-        return self._crop(self._variance.sqrt())
-
-    @property
-    def best_distance(self) -> float:
-        """Smallest mean squared distance to the target so far."""
-        return float(self._best_distance)
-
-    def curve(self) -> list[float]:
-        """The distances of the steps, thinned to some fifty."""
-        return [float(distance) for distance in self.distances[:: max(1, self.steps // _CURVE_POINTS)]]
-
-    def _crop(self, image: Tensor) -> np.ndarray:
-        inside = tuple(
-            slice(before, n - after) for n, (before, after) in zip(image.shape, self._padding, strict=True)
-        )
-        return image.cpu().numpy()[inside]
+def _side_by_side(by_member: Tensor) -> Tensor:
+    """(members, channels, y, x) as the groups of one image (1, members · channels, y, x)."""
+    return by_member.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
 
 
-def reflect_padding(shape: tuple[int, ...], scales: int) -> Padding:
-    """(before, after) for y and x: up to a multiple of 2^scales, and two pixels at the coarsest scale.
+def _stop_rule(s: DeepImagePrior, problem: Problem) -> StopRule:
+    if s.stop == "discrepancy":
+        top = s.top(len(problem.sources))
+        deviation = problem.deviations if s.draws == "sources" else problem.target_deviation / top
+        return Discrepancy(s.stop_factor * float(np.square(deviation).mean()))
+    if s.stop == "variance":
+        return LeastVariance(s.stop_window, s.stop_patience)
+    if s.stop == "risk":
+        return LeastRisk(s.stop_window, s.stop_patience)
+    return Never()
 
-    Two, because reflecting by one pixel needs a second one.
-    """
-    unit = 2**scales
-    padding = []
-    for n in shape:
-        missing = max(-(-n // unit), 2) * unit - n
-        padding.append((missing // 2, missing - missing // 2))
-    return tuple(padding)
+
+class Outcome(NamedTuple):
+    """What a run came to: X0 (y, x) before headroom, the gains (n, y, x) behind it, its deviation (y, x)."""
+
+    fused: np.ndarray
+    gains: np.ndarray
+    deviation: np.ndarray
 
 
-def _pad(image: np.ndarray, padding: Padding) -> np.ndarray:
-    return np.pad(image, padding, mode="reflect")
+def outcome(run: Run, problem: Problem, settings: DeepImagePrior) -> Outcome:
+    """X0 of a run: what the network drew, or the closed form of the sources that it drew."""
+    images, variance = run.images(), run.variance()
+    if settings.draws == "fused":
+        return Outcome(run.top * images[0], problem.gains, run.top * np.sqrt(variance[0]))
+    deviations = np.sqrt(variance)
+    pairs = list(zip(problem.noise, images, deviations, strict=True))
+    sources = np.stack([model.unclip(image) for model, image, _ in pairs])
+    # Undoing the clipping stretches what is dark and leaves nothing of what is below black.
+    stretched = np.stack(
+        [(model.unclip(image + spread) - model.unclip(image - spread)) / 2 for model, image, spread in pairs]
+    )
+    gains = patch_gains(sources, settings.patch)
+    return Outcome(closed_form(sources, gains), gains, np.sqrt((gains**2 * stretched**2).sum(axis=0)))

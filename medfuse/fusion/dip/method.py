@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from ...errors import ParameterError
 from ...progress import Progress, ignore, subrange
 from ..gains import PATCH
+from ..headroom import HEADROOMS, within_range
+from ..noise import NoiseModel, estimate_noise
 from ..parameters import check_parameters, parameter
 from ..pca import gain_shares
 from ..types import Fused, SliceFusion, Stack, stack_slices
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .problem import Problem
 
 __all__ = ["DeepImagePrior"]
+
+# What the presets for noisy data share; each choice is argued in the class's docstring.
+_RECORRUPTED: Mapping[str, Any] = {
+    "input": "sources",
+    "perturbation": 0.0,
+    "recorruption": 1.0,
+    "draws": "sources",
+    "output": "correction",
+    "learning_rate": 0.01,
+    "scales": 4,
+    "skip_channels": 16,
+    "output_channels": 1,
+    "keep": "average",
+    "warm_start": True,
+    "noise_floor": 0.015,
+}
 
 
 @dataclass(frozen=True)
@@ -24,103 +47,200 @@ class DeepImagePrior:
 
     Minimises Σ_i ‖X_i − β_i X0‖² over the weights of an untrained network that draws X0.  The network
     draws structure before it draws noise, so stopped in time it denoises while it fuses.  The defaults
-    are the paper's; the preset `fast` shows the network the sources instead of noise, stops at the noise
-    level of the closed-form target, and starts each slice from its neighbour's network.
+    are the paper's, preset `paper`.
 
-    Maps: `weight_i`, the gain shares β_i²; `uncertainty`, the standard deviation of the output over
-    about the last 20 steps: how unsettled the fit still is, not an error bar.
+    The presets `fast` and `balanced` are for noisy data, and differ in more than speed.  The network sees
+    the sources, not noise, and corrects them: it has less far to go.  It draws the n sources β_i X0, each
+    with the noise model of its own, and X0 is the closed form of what it drew.  Recorruption keeps it from
+    learning the noise, so that the number of steps hardly matters; what clipping to [0, 1] did to the
+    noise is undone at the end.  A slice starts from the network of its neighbour.  Where the noise in the
+    closed form is below `noise_floor` there is nothing to gain, and the closed form is the result.
+
+    Maps: `weight_i`, the gain shares β_i²; `uncertainty`, the standard deviation of X0 over late outputs
+    and over the members of an ensemble.  Under recorruption each output comes from other noise, so it
+    shows how far the noise of the data reaches into X0, and it follows the error in rank; what all
+    outputs get wrong alike, such as a lost edge, it cannot show.  In `paper` it shows how unsettled the
+    fit still is.  Where the closed form is returned it is the noise of that.
 
     Source: Ma, Hill, Anantrasirichai, Achim, "Multi-modal image fusion based on deep image prior"
-    (2021); network of Ulyanov et al., doi:10.1109/CVPR.2018.00984.
+    (2021); network of Ulyanov et al., doi:10.1109/CVPR.2018.00984; recorruption of Pang et al.,
+    doi:10.1109/CVPR46437.2021.00208; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
     """
 
     steps: int = parameter(2000, "optimisation steps for a slice", minimum=1)
     learning_rate: float = parameter(0.01, "Adam's learning rate", minimum=1e-6, maximum=1.0)
     input: str = parameter(
         "noise",
-        "what the network sees: uniform noise, or the sources and the target",
-        choices=("noise", "sources"),
+        "what the network sees: uniform noise; the sources and the target; or the same after denoising",
+        choices=("noise", "sources", "denoised"),
     )
     perturbation: float = parameter(
         0.03, "standard deviation of fresh noise added to the input at each step", minimum=0.0
+    )
+    recorruption: float = parameter(
+        0.0,
+        "α of fresh noise z like the data's: the network sees y + αz and is fitted to y − z/α; 0 for none",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    draws: str = parameter(
+        "fused", "what the network draws: the fused image or the sources", choices=("fused", "sources")
+    )
+    output: str = parameter(
+        "image",
+        "the network's output: an image in (0, 1), or a correction of the sources that it sees",
+        choices=("image", "correction"),
     )
     width: int = parameter(128, "channels of each scale of the network", minimum=1)
     scales: int = parameter(
         5, "scales of the network; slices are padded to a multiple of 2^scales", minimum=1
     )
     skip_channels: int = parameter(4, "channels of each skip connection", minimum=1)
-    output_channels: int = parameter(10, "images drawn at once and averaged", minimum=1)
+    output_channels: int = parameter(10, "copies of each image drawn at once and averaged", minimum=1)
+    ensemble: int = parameter(1, "networks fitted side by side and averaged", minimum=1)
     keep: str = parameter(
         "best",
-        "the output with the smallest loss, or the average of the late ones",
+        "the output of the best step, or the average of the late ones",
         choices=("best", "average"),
     )
     stop: str = parameter(
         "never",
-        "early stop: never, or where the distance to the target equals its noise",
-        choices=("never", "discrepancy"),
+        "early stop: never; where the distance to the data equals their noise; where the variance of the "
+        "outputs or (with recorruption) the estimated error was least",
+        choices=("never", "discrepancy", "variance", "risk"),
     )
-    stop_factor: float = parameter(1.0, "discrepancy stop: multiple of the noise variance", minimum=0.0)
-    warm_start: bool = parameter(False, "start a slice from the network of the slice before")
+    stop_factor: float = parameter(1.1, "discrepancy stop: multiple of the noise variance", minimum=0.0)
+    stop_window: int = parameter(100, "variance and risk stop: outputs looked at together", minimum=2)
+    stop_patience: int = parameter(1000, "variance and risk stop: steps without a better one", minimum=1)
+    warm_start: bool = parameter(False, "start a slice from the network of its neighbour")
     warm_steps: int = parameter(2000, "steps for a slice that is started warm", minimum=1)
+    noise_floor: float = parameter(
+        0.0, "noise (standard deviation in the target) below which the target itself is returned", minimum=0.0
+    )
+    headroom: str = parameter(
+        "clip", "what to do where the fused image exceeds 1: see medfuse.fusion.headroom", choices=HEADROOMS
+    )
+    precision: str = parameter(
+        "float32",
+        "float32; bfloat16 for the network's body only; float64, in which two runs agree to the last step",
+        choices=("float32", "bfloat16", "float64"),
+    )
     patch: int = parameter(PATCH, "side of the patches that estimate the gains, in pixels", minimum=1)
     seed: int = parameter(1, "seed of the network's weights and of all noise", minimum=0)
     device: str = parameter("auto", "auto, cpu, cuda, cuda:N or mps")
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
-        "fast": {
-            "steps": 120,
-            "learning_rate": 0.02,
-            "input": "sources",
-            "perturbation": 0.0,
-            "width": 32,
-            "output_channels": 1,
-            "stop": "discrepancy",
-            "warm_start": True,
-            "warm_steps": 30,
-        },
+        "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32},
+        "fast": {**_RECORRUPTED, "steps": 60, "warm_steps": 15, "width": 16},
     }
 
     def __post_init__(self) -> None:
         check_parameters(self)
+        if self.recorruption and self.input != "sources":
+            raise ParameterError(
+                f"recorruption={self.recorruption:g} with input={self.input}: it recorrupts the sources that "
+                "the network sees; set input=sources, or recorruption=0"
+            )
+        if self.output == "correction" and (self.input == "noise" or self.draws == "fused"):
+            raise ParameterError(
+                f"output=correction with input={self.input} and draws={self.draws}: only sources that the "
+                "network sees can be corrected; set draws=sources and input=sources, or output=image"
+            )
+        if self.output == "correction" and self.output_channels != 1:
+            raise ParameterError(
+                f"output=correction with output_channels={self.output_channels}: a source is corrected once; "
+                "set output_channels=1"
+            )
 
     @staticmethod
     def auto_preset(device: str) -> str:
-        """`paper` where a GPU makes its 2000 steps bearable, `fast` on the CPU."""
+        """`balanced` on a GPU, `fast` on the CPU; both return the closed form where data are clean."""
         from .._torch import resolve_device
 
-        return "fast" if resolve_device(device).type == "cpu" else "paper"
+        return "fast" if resolve_device(device).type == "cpu" else "balanced"
+
+    def top(self, n_sources: int) -> float:
+        """The fused value that a network's 1 stands for: 1 where clipping is meant, else √n."""
+        return 1.0 if self.draws == "sources" or self.headroom == "clip" else math.sqrt(n_sources)
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step."""
         from .._torch import resolve_device
         from .engine import Engine
 
-        depth = sources.shape[1]
         device = resolve_device(self.device)
-        engine = Engine(self, len(sources), device)
-        slices = []
+        noise = tuple(estimate_noise(source) for source in sources)
+        engine = Engine(self, noise, device)
+        fused = self._walk(engine, sources, noise, progress)
+        deviations = [[math.sqrt(m.additive), math.sqrt(m.multiplicative)] for m in noise]
+        return Fused(
+            fused.array, fused.maps, {**fused.info, "noise_models": deviations, "device": str(device)}
+        )
+
+    def _walk(
+        self, engine: Engine, sources: Stack, noise: tuple[NoiseModel, ...], progress: Progress
+    ) -> Fused:
+        """Every slice: from the key slice up, then from the key slice's network down."""
+        from .problem import Problem
+
+        depth = sources.shape[1]
+        done: dict[int, SliceFusion] = {}
         for z in range(depth):
-            part = subrange(progress, z / depth, (z + 1) / depth)
-            slices.append(self._fuse_slice(engine, sources[:, z], f"slice {z + 1} of {depth}", part))
-        fused = stack_slices(slices)
-        return Fused(fused.array, fused.maps, {**fused.info, "device": str(device)})
+            problem = Problem(sources[:, z], noise, self.patch)
+            if problem.noise_level < self.noise_floor:
+                done[z] = self._closed_form(problem)
+        key_state = None
+        for leg in self._legs([z for z in range(depth) if z not in done], sources):
+            for z in leg:
+                part = subrange(progress, len(done) / depth, (len(done) + 1) / depth)
+                problem = Problem(sources[:, z], noise, self.patch)
+                done[z] = self._fit(engine, problem, f"slice {z + 1} of {depth}", part)
+                key_state = key_state or engine.remember()
+            engine.return_to(key_state)
+        progress(1.0, f"{depth} slices fused")
+        return stack_slices([done[z] for z in range(depth)])
 
-    def _fuse_slice(self, engine: Engine, sources: Stack, name: str, progress: Progress) -> SliceFusion:
-        from .engine import make_problem
+    def _legs(self, noisy: list[int], sources: Stack) -> tuple[list[int], ...]:
+        """The slices to fit in their order; a warm start begins where there is most to learn from."""
+        if not self.warm_start or not noisy:
+            return (noisy,) if noisy else ()
+        key = max(noisy, key=lambda z: float(sources[:, z].mean()))
+        down = [z for z in reversed(noisy) if z < key]
+        return ([z for z in noisy if z >= key], *([down] if down else []))
 
-        problem = make_problem(sources, self.patch)
+    def _fit(self, engine: Engine, problem: Problem, name: str, progress: Progress) -> SliceFusion:
+        from .engine import outcome
+
         run = engine.start(problem)
         while not run.stop_reason:
             progress(run.steps / run.limit, f"{name}, step {run.steps + 1} of {run.limit}")
             engine.step(run)
+        fused, gains, deviation = outcome(run, problem, self)
         info = {
             "iterations": run.steps,
-            "loss": run.best_distance + problem.floor,
-            "floor": problem.floor,
-            "loss_curve": [distance + problem.floor for distance in run.curve()],
             "stop_reason": run.stop_reason,
+            "distances": run.curve(),
+            **_facts(problem, fused),
         }
-        maps = {**gain_shares(problem.gains), "uncertainty": run.spread()}
-        return SliceFusion(run.image(self.keep), maps, info)
+        image = within_range(fused, len(problem.sources), self.headroom)
+        return SliceFusion(image, {**gain_shares(gains), "uncertainty": deviation}, info)
+
+    def _closed_form(self, problem: Problem) -> SliceFusion:
+        info = {
+            "iterations": 0,
+            "stop_reason": f"noise of {problem.noise_level:.4f} is below noise_floor={self.noise_floor:g}: "
+            "the closed form cannot be improved and is returned",
+            "distances": [],
+            **_facts(problem, problem.target),
+        }
+        image = within_range(problem.target, len(problem.sources), self.headroom)
+        return SliceFusion(
+            image, {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}, info
+        )
+
+
+def _facts(problem: Problem, fused: np.ndarray) -> dict[str, float]:
+    """The loss of a slice, the least that any image can have, and the noise in the target."""
+    loss, floor = problem.loss(fused), problem.loss(problem.target)
+    return {"loss": loss, "floor": floor, "noise": problem.noise_level}

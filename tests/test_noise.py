@@ -1,0 +1,165 @@
+"""The noise model, its estimate, the denoisers that use it, and headroom: laws and closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.stats import norm
+
+from medfuse.fusion import METHODS, fuse, make_method
+from medfuse.fusion.denoising import DENOISERS, denoise
+from medfuse.fusion.headroom import HEADROOMS, within_range
+from medfuse.fusion.noise import NoiseModel, estimate_noise
+
+
+def scene(size=160, seed=0):
+    """Smooth anatomy between 0 and 0.9 on a black background, (y, x)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    tissue = gaussian_filter(rng.random((size, size)), 8)
+    tissue = 0.2 + 0.7 * (tissue - tissue.min()) / np.ptp(tissue)
+    return np.where(x**2 + 1.5 * y**2 < 0.16, tissue, 0.0)
+
+
+def observed(image, white=0.0, speckle=0.0, seed=1):
+    """``image`` with noise, clipped to [0, 1]."""
+    rng = np.random.default_rng(seed)
+    deviation = np.sqrt(white**2 + (speckle * image) ** 2)
+    return np.clip(image + deviation * rng.standard_normal(image.shape), 0, 1)
+
+
+class TestModel:
+    @pytest.mark.parametrize("sigma", [0.02, 0.1, 0.3])
+    def test_clipping_at_zero_is_that_of_a_normal_variable(self, sigma):
+        """E[max(0, N(μ, σ))] = μ Φ(μ/σ) + σ φ(μ/σ); at μ = 0: σ/√(2π), variance σ² (1/2 − 1/(2π))."""
+        model = NoiseModel(sigma**2, 0.0)
+        for signal in (0.0, 0.5 * sigma, sigma, 0.3):
+            mean = signal * norm.cdf(signal / sigma) + sigma * norm.pdf(signal / sigma)
+            if signal + 4 * sigma < 1:  # so far from 1 that only 0 clips
+                assert model.unclip(mean) == pytest.approx(signal, abs=1e-3)
+        black = sigma / math.sqrt(2 * math.pi)
+        assert model.deviation(black) == pytest.approx(sigma * math.sqrt(0.5 - 0.5 / math.pi), rel=0.02)
+
+    def test_far_from_the_limits_nothing_is_clipped(self):
+        model = NoiseModel(0.05**2, 0.1**2)
+        assert model.unclip(0.5) == pytest.approx(0.5, abs=1e-4)
+        assert model.deviation(0.5) == pytest.approx(math.hypot(0.05, 0.05), rel=1e-3)
+
+    def test_black_and_white_are_alike(self):
+        model = NoiseModel(0.1**2, 0.0)
+        means = np.linspace(0, 0.5, 11)
+        np.testing.assert_allclose(model.unclip(1 - means), 1 - model.unclip(means), atol=1e-3)
+        np.testing.assert_allclose(model.deviation(1 - means), model.deviation(means), atol=1e-3)
+
+    def test_mean_and_deviation_by_drawing(self):
+        model = NoiseModel(0.08**2, 0.3**2)
+        rng = np.random.default_rng(0)
+        for signal in (0.05, 0.4, 0.95):
+            noise = np.sqrt(model.variance(signal)) * rng.standard_normal(400_000)
+            drawn = np.clip(signal + noise, 0, 1)
+            assert model.unclip(drawn.mean()) == pytest.approx(signal, abs=0.004)
+            assert model.deviation(drawn.mean()) == pytest.approx(drawn.std(), rel=0.02)
+
+    def test_without_noise_nothing_changes(self):
+        model = NoiseModel(0.0, 0.0)
+        values = np.linspace(0, 1, 9)
+        np.testing.assert_allclose(model.unclip(values), values, atol=1e-4)
+        assert model.deviation(values).max() < 1e-4
+
+
+class TestEstimate:
+    @pytest.mark.parametrize("sigma", [0.02, 0.05, 0.1, 0.2])
+    def test_white_noise(self, sigma):
+        model = estimate_noise(observed(scene(), white=sigma))
+        assert math.sqrt(model.additive) == pytest.approx(sigma, rel=0.12)
+        assert model.multiplicative < 0.1 * model.additive
+
+    @pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3])
+    def test_speckle(self, sigma):
+        model = estimate_noise(observed(scene(), speckle=sigma))
+        assert math.sqrt(model.multiplicative) == pytest.approx(sigma, rel=0.12)
+        assert model.additive < 0.02**2
+
+    def test_both(self):
+        model = estimate_noise(observed(scene(256), white=0.03, speckle=0.3))
+        assert math.sqrt(model.additive) == pytest.approx(0.03, rel=0.3)
+        assert math.sqrt(model.multiplicative) == pytest.approx(0.3, rel=0.15)
+
+    def test_clean_data_have_none(self):
+        model = estimate_noise(scene())
+        assert math.sqrt(model.additive + model.multiplicative) < 0.01
+
+    def test_slices_together_and_alone(self):
+        stack = np.stack([observed(scene(seed=s), white=0.1, seed=s) for s in range(3)])
+        together, alone = estimate_noise(stack), estimate_noise(stack[1])
+        assert together.additive == pytest.approx(alone.additive, rel=0.15)
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((64, 64)), np.ones((64, 64)), np.ones((3, 3)) / 2, np.ones((1, 50))]
+    )
+    def test_nothing_to_measure(self, image):
+        model = estimate_noise(image)
+        assert model.additive + model.multiplicative < 1e-6
+
+
+class TestDenoisers:
+    @pytest.mark.parametrize("how", ["nlm", "tv"])
+    @pytest.mark.parametrize("noise", [{"white": 0.1}, {"speckle": 0.25}])
+    def test_they_remove_noise(self, how, noise):
+        truth = scene()
+        noisy = observed(truth, **noise)
+        cleaned = denoise(noisy, how, estimate_noise(noisy))
+        inside = truth > 0  # what clipping does to the black background is not theirs to undo
+        assert np.mean((cleaned - truth)[inside] ** 2) < 0.4 * np.mean((noisy - truth)[inside] ** 2)
+        assert 0 <= cleaned.min() <= cleaned.max() <= 1
+
+    @pytest.mark.parametrize("how", DENOISERS)
+    def test_without_noise_or_wish_nothing_happens(self, how):
+        image = scene()
+        np.testing.assert_array_equal(denoise(image, how, NoiseModel(0.0, 0.0)), image)
+        np.testing.assert_array_equal(denoise(image, "none", NoiseModel(0.01, 0.0)), image)
+
+    def test_speckle_is_denoised_alike_at_every_brightness(self):
+        """In the log domain, twice as bright an image is denoised to twice as bright a result."""
+        noisy = np.clip(0.4 * (1 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))), 0, 1)
+        model = NoiseModel(0.0, 0.1**2)
+        one, double = denoise(noisy, "nlm", model), denoise(2 * noisy, "nlm", model)
+        np.testing.assert_allclose(double, 2 * one, rtol=1e-3)
+
+    def test_pca_denoises_its_sources(self):
+        truth = np.stack([scene(), scene(seed=3)])[:, None].astype(np.float32)
+        noisy = np.stack([observed(truth[i], white=0.1, seed=i) for i in range(2)]).astype(np.float32)
+        wanted = fuse(truth, "pca").array
+        errors = {
+            how: np.mean((fuse(noisy, make_method(METHODS["pca"], {"denoise": how})).array - wanted) ** 2)
+            for how in DENOISERS
+        }
+        assert errors["nlm"] < 0.5 * errors["none"]
+        assert errors["tv"] < 0.5 * errors["none"]
+
+
+class TestHeadroom:
+    @pytest.mark.parametrize("how", HEADROOMS)
+    @pytest.mark.parametrize("n", [2, 3, 5])
+    def test_result_is_in_range_and_keeps_order(self, how, n):
+        values = np.linspace(0, math.sqrt(n), 200)
+        mapped = within_range(values, n, how)
+        assert mapped[0] == 0
+        assert mapped[-1] == pytest.approx(1)
+        assert (np.diff(mapped) >= 0).all()
+
+    def test_shoulder_is_smooth_and_leaves_what_is_dark(self):
+        values = np.linspace(0, math.sqrt(2), 1415)
+        mapped = within_range(values, 2, "shoulder")
+        np.testing.assert_array_equal(mapped[values <= 0.8], values[values <= 0.8])
+        slope = np.diff(mapped) / np.diff(values)
+        assert slope.min() > 0.01
+        assert np.abs(np.diff(slope)).max() < 0.01
+
+    def test_clip_and_rescale(self):
+        values = np.array([0.0, 0.5, 1.0, 1.2])
+        np.testing.assert_array_equal(within_range(values, 2, "clip"), [0, 0.5, 1, 1])
+        np.testing.assert_allclose(within_range(values, 4, "rescale"), values / 2)
