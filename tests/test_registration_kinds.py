@@ -13,7 +13,8 @@ from medfuse.errors import ParameterError, RegistrationError, UnknownNameError
 from medfuse.registration import KINDS, PRESETS, Registration, preset_for, register
 from medfuse.volume import MODALITIES, Geometry, Volume
 
-BLOCK = Geometry((32, 34, 28), (4.6, 4.6, 4.6), (-73, -80, -58))  # coarse, to be quick
+BLOCK = Geometry((32, 34, 28), (4.6, 4.6, 4.6), (-73, -80, -58))
+COARSE = Geometry((26, 28, 23), (5.7, 5.7, 5.7), (-73, -80, -58))  # to be quick
 TURNED = matrix(rigid((4, -3, 5), (5, -4, 3)))
 SCALES = {"similarity": (1.06, 1.06, 1.06), "affine": (1.07, 0.95, 1.02)}
 POINTS = np.random.default_rng(0).uniform(-45, 45, (200, 3))
@@ -36,10 +37,11 @@ def fixed() -> Volume:
 
 class TestLinear:
     @pytest.mark.parametrize("kind", ["similarity", "affine"])
-    def test_finds_wrong_voxel_sizes(self, fixed: Volume, kind: str) -> None:
+    def test_finds_wrong_voxel_sizes(self, kind: str) -> None:
+        fixed = head(COARSE, None, "MR")
         true = TURNED @ np.diag([*SCALES[kind], 1.0])
         back = np.linalg.inv(true)
-        moving = head(BLOCK, lambda points: points @ back[:3, :3].T + back[:3, 3], "MR", seed=1)
+        moving = head(COARSE, lambda points: points @ back[:3, :3].T + back[:3, 3], "MR", seed=1)
         result = register(fixed, contrast(moving), kind=kind, start="header")
         wanted = POINTS @ true[:3, :3].T + true[:3, 3]
         assert mean_error(SimpleITK.Transform(3, SimpleITK.sitkIdentity), wanted) > 6
@@ -83,7 +85,7 @@ class TestDeformable:
         assert result.verdict == "ok", result.reasons
         assert 0.5 < result.figures["jacobian_least"] < 1 < result.figures["jacobian_most"] < 2
         assert 2 < result.figures["displacement_most_mm"] < 10
-        assert result.figures["mi_after"] > result.figures["mi_rigid"]
+        assert result.figures["bend_consistency_mm"] < 1
 
     def test_the_same_bits_again(self, fixed: Volume, bent: Volume, result: Registration) -> None:
         again = register(fixed, bent, kind="deformable", start="header")

@@ -13,8 +13,8 @@ How it works, and why so:
 4. ``search`` and ``linear``: climb on Mattes mutual information from coarse to fine (SimpleITK, one
    thread), first rigidly, then with what the kind allows (``moves``).
 5. ``deformable``: bend, from the rigid result.
-6. ``quality``: a verdict from figures that need no truth.  The best of them is whether a second search,
-   begun elsewhere, ends at the same place.
+6. ``quality``: a verdict from figures that need no truth.  The best of them are whether a second search,
+   begun elsewhere, ends at the same place, and whether two halves of the volume do.
 
 Inside, a pose is a 4×4 matrix; ITK's transforms appear at the border only.
 """
