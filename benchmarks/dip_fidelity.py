@@ -20,8 +20,10 @@ import torch
 from PIL import Image
 
 from medfuse import METRICS, fuse
-from medfuse.fusion.dip.engine import Engine, make_problem
+from medfuse.fusion.dip.engine import Engine
 from medfuse.fusion.dip.method import DeepImagePrior
+from medfuse.fusion.dip.problem import Problem
+from medfuse.fusion.noise import NoiseModel
 from medfuse.intensity import quantize
 
 KEYS = ("pe", "mi", "q", "cv")
@@ -45,17 +47,20 @@ def main() -> None:
     print("| paper | " + " | ".join(f"{value:.4f}" for value in PAPER) + " | | |")
     show("pca", sources, target, target, None)
     settings = DeepImagePrior(steps=options.steps, perturbation=options.perturbation, device=options.device)
-    engine = Engine(settings, len(sources), torch.device(options.device))
-    run = engine.start(make_problem(sources, settings.patch))
+    unused = (NoiseModel(0, 0),) * len(sources)  # the paper's loop knows of no noise
+    engine = Engine(settings, unused, torch.device(options.device))
+    run = engine.start(Problem(sources, unused, settings.patch))
     start = time.perf_counter()
     while not run.stop_reason:
         engine.step(run)
         if run.steps in options.report:
             per_step = (time.perf_counter() - start) / run.steps
-            show(f"dip, {run.steps} steps", sources, run.image("best").clip(0, 1), target, per_step)
+            show(f"dip, {run.steps} steps", sources, run.images()[0].clip(0, 1), target, per_step)
             if options.save:
                 options.save.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(quantize(run.image("best"))).save(options.save / f"dip_{run.steps:04d}.png")
+                Image.fromarray(quantize(run.images()[0].clip(0, 1))).save(
+                    options.save / f"dip_{run.steps:04d}.png"
+                )
 
 
 def load_phantom() -> np.ndarray:

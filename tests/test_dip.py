@@ -17,7 +17,7 @@ from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
 from medfuse.fusion.dip.problem import Problem, reflect_padding
-from medfuse.fusion.dip.stopping import Discrepancy, LeastRisk, LeastVariance, Never, Step
+from medfuse.fusion.dip.stopping import Discrepancy, LeastVariance, Never
 from medfuse.fusion.noise import NoiseModel
 from medfuse.phantom import render
 
@@ -208,22 +208,21 @@ class TestLoop:
 
 class TestStopRules:
     @staticmethod
-    def steps(outputs, risks=None):
+    def steps(outputs):
         """Steps whose outputs are constant images; their distance falls all the time."""
         for i, value in enumerate(outputs):
-            risk = torch.tensor(float(risks[i]) if risks else 0.0)
-            yield Step(torch.full((1, 4, 4), float(value)), torch.tensor(1.0 / (i + 1)), risk)
+            yield torch.full((1, 4, 4), float(value)), torch.tensor(1.0 / (i + 1))
 
     def test_never(self):
         rule = Never()
-        scores = [float(rule.score(step)) for step in self.steps(range(4))]
+        scores = [float(rule.score(*step)) for step in self.steps(range(4))]
         assert scores == sorted(scores, reverse=True)
         assert not any(rule.reason(n) for n in range(20))
 
     def test_discrepancy_stops_at_its_level_and_not_before(self):
         rule, reasons = Discrepancy(level=0.101), []
         for n, step in enumerate(self.steps(range(20)), start=1):
-            rule.score(step)
+            rule.score(*step)
             reasons.append(bool(rule.reason(n)))
         assert reasons.index(True) + 1 == 10  # 1/10 is the first distance within the level
         assert [n for n, stops in enumerate(reasons, start=1) if stops] == [10, 15, 20]  # looks are rare
@@ -231,18 +230,12 @@ class TestStopRules:
     def test_variance_is_that_of_the_window(self):
         rule = LeastVariance(window=3, patience=10)
         outputs = [0, 4, 1, 1.5, 1.2, 5, 9, 0]
-        scores = [float(rule.score(step)) for step in self.steps(outputs)]
+        scores = [float(rule.score(*step)) for step in self.steps(outputs)]
         windows = [np.var(outputs[i - 2 : i + 1]) for i in range(2, len(outputs))]
         assert scores[:2] == [np.inf, np.inf]
         np.testing.assert_allclose(scores[2:], windows, rtol=1e-5)
         assert not rule.reason(10)  # the least is at step 5: no ten steps ago yet
         assert rule.reason(15) == "the variance of the outputs was least at step 5"
-
-    def test_risk_is_averaged_over_the_window(self):
-        rule = LeastRisk(window=2, patience=5)
-        scores = [float(rule.score(step)) for step in self.steps(range(5), risks=[9, 5, 3, 2, 8])]
-        assert scores == [np.inf, 7, 4, 2.5, 5]
-        assert rule.reason(10) == "the estimated error was least at step 4"
 
 
 class TestStopping:
@@ -253,37 +246,16 @@ class TestStopping:
         assert "noise level" in noisy["stop_reason"][0]
         assert clean["stop_reason"] == ["all 30 steps done"]
 
-    @pytest.mark.parametrize("stop", ["variance", "risk"])
-    def test_the_kept_output_is_that_of_the_best_step(self, stop):
+    def test_the_kept_output_is_that_of_the_best_step(self):
         """A run that goes on after its best step gives what a run gives that ends there."""
-        settings = {
-            **TINY,
-            **GUIDED,
-            "stop": stop,
-            "stop_window": 5,
-            "keep": "average",
-            "learning_rate": 0.05,
-        }
-        settings |= {"recorruption": 1.0} if stop == "risk" else {}
+        settings = {**TINY, **GUIDED, "stop": "variance", "stop_window": 5, "keep": "average"}
+        settings["learning_rate"] = 0.05
         long = fuse(blobs(noise=0.2), DeepImagePrior(**settings, steps=400, stop_patience=15))
         (reason,) = long.info["stop_reason"]
         best = int(reason.rpartition(" ")[2])
         assert 5 <= best <= long.info["iterations"][0] - 15
         short = fuse(blobs(noise=0.2), DeepImagePrior(**settings, steps=best, stop_patience=1000))
         np.testing.assert_array_equal(long.array, short.array)
-
-    def test_risk_is_the_error_up_to_a_constant(self):
-        """‖f − y‖² + 2⟨z, f − y⟩/α estimates ‖f − x‖² + σ², whatever f makes of y + αz; by 40 draws."""
-        rng = np.random.default_rng(2)
-        sigma, alpha, x = 0.1, 0.7, 0.5
-        estimates, errors = [], []
-        for _ in range(40):
-            y = x + sigma * rng.standard_normal(20_000)
-            z = sigma * rng.standard_normal(20_000)
-            f = 0.3 * (y + alpha * z) + 0.4  # a poor, biased denoiser
-            estimates.append(np.mean((f - y) ** 2 + 2 * z / alpha * (f - y)))
-            errors.append(np.mean((f - x) ** 2) + sigma**2)
-        assert np.mean(estimates) == pytest.approx(np.mean(errors), rel=0.01)
 
 
 def phantom_slice(kind, level, size=128):
@@ -335,9 +307,9 @@ class TestOnNoise:
 
     def test_more_steps_do_not_learn_the_noise(self):
         """Without recorruption the same network comes back to the noisy target."""
-        clean, noisy = (cut(stack) for stack in phantom_slice("white", 0.15))
+        clean, noisy = phantom_slice("white", 0.15)
         truth = fuse(clean, "pca").array
-        settings = {"device": "cpu", "steps": 250}
+        settings = {"device": "cpu", "steps": 120}
         kept = fuse(noisy, make_method(DeepImagePrior, settings, "fast")).array
         learnt = fuse(noisy, make_method(DeepImagePrior, {**settings, "recorruption": 0}, "fast")).array
         short = fuse(noisy, make_method(DeepImagePrior, {**settings, "steps": 60}, "fast")).array

@@ -90,7 +90,7 @@ class TestResult:
         assert result.sources[1][~moving.valid].max() == 0
 
     def test_scores_of_method_and_baselines(self, result):
-        assert list(result.scores) == ["dip", "average", "maximum", "pca"]
+        assert list(result.scores) == ["dip", "average", "maximum", "pca", "pca_nlm"]
         assert result.scores["pca"].whole["q"] > result.scores["average"].whole["q"]
 
     def test_the_same_seed_gives_the_same_result(self, result, study):
@@ -133,7 +133,7 @@ class TestFolder:
     def test_metrics_table(self, folder, result):
         rows = list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
         whole = {row["method"]: row for row in rows if row["slice"] == "whole"}
-        assert list(whole) == ["dip", "average", "maximum", "pca"]
+        assert list(whole) == ["dip", "average", "maximum", "pca", "pca_nlm"]
         for key in ("pe", "mi", "q", "cv"):
             assert key in result.scores["dip"].per_slice
             assert float(whole["dip"][key]) == pytest.approx(result.scores["dip"].whole[key])

@@ -16,7 +16,7 @@ from .statistics import Summary, summaries
 __all__ = ["render_index", "worst_verdict"]
 
 _COLUMNS = 6  # metrics in the table; all of them are in results.csv and in the plots
-_BASELINES = 3  # marks beside the chosen method's
+_BASELINES = 4  # marks beside the chosen method's
 _VERDICTS = ("failed", "doubtful", "given", "ok")  # worst first
 _ARROWS = {True: "↑", False: "↓", None: ""}
 _OUTLIERS = 100  # dots of one box plot

@@ -8,8 +8,7 @@ A network that draws the sources instead has their noise apart, each with its ow
 clipping undone and the closed form of what it drew, is X0 (:func:`outcome`).
 
 Recorruption keeps a network from learning the noise that it is shown: with fresh noise z like that of
-the data y, it sees y + αz and is fitted to y − z/α, whose noises are uncorrelated.  The error of its output
-f is then known up to a constant, without the truth: ‖f − y‖² + 2⟨z, f − y⟩/α.
+the data y, it sees y + αz and is fitted to y − z/α, whose noises are uncorrelated.
 
 Source: Pang, Zheng, Quan, Ji, "Recorrupted-to-recorrupted: unsupervised deep learning for image
 denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
@@ -30,7 +29,7 @@ from ..noise import NoiseModel
 from .network import SkipNetwork, seeded
 from .problem import Padding, Problem, pad, reflect_padding
 from .run import Run
-from .stopping import Discrepancy, LeastRisk, LeastVariance, Never, StopRule
+from .stopping import Discrepancy, LeastVariance, Never, StopRule
 
 if TYPE_CHECKING:
     from .method import DeepImagePrior
@@ -81,8 +80,7 @@ class Engine:
         loss.backward()
         self._optimizer.step()
         with torch.no_grad():
-            distance = apart.square().mean()
-            run.add(drawn.mean(dim=2), distance, risk=distance + 2 * (opposite * apart).mean())
+            run.add(drawn.mean(dim=2), apart.square().mean())
             if s.draws == "sources" and run.steps % _RENEW_NOISE == 0:
                 self._noise = self._noise_of(run.mean)
 
@@ -170,8 +168,6 @@ def _stop_rule(s: DeepImagePrior, problem: Problem) -> StopRule:
         return Discrepancy(s.stop_factor * float(np.square(deviation).mean()))
     if s.stop == "variance":
         return LeastVariance(s.stop_window, s.stop_patience)
-    if s.stop == "risk":
-        return LeastRisk(s.stop_window, s.stop_patience)
     return Never()
 
 

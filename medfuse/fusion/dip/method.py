@@ -105,13 +105,12 @@ class DeepImagePrior:
     )
     stop: str = parameter(
         "never",
-        "early stop: never; where the distance to the data equals their noise; where the variance of the "
-        "outputs or (with recorruption) the estimated error was least",
-        choices=("never", "discrepancy", "variance", "risk"),
+        "early stop: never; where the distance to the data is their noise; where the outputs varied least",
+        choices=("never", "discrepancy", "variance"),
     )
     stop_factor: float = parameter(1.1, "discrepancy stop: multiple of the noise variance", minimum=0.0)
-    stop_window: int = parameter(100, "variance and risk stop: outputs looked at together", minimum=2)
-    stop_patience: int = parameter(1000, "variance and risk stop: steps without a better one", minimum=1)
+    stop_window: int = parameter(100, "variance stop: outputs looked at together", minimum=2)
+    stop_patience: int = parameter(1000, "variance stop: steps without a better one", minimum=1)
     warm_start: bool = parameter(False, "start a slice from the network of its neighbour")
     warm_steps: int = parameter(2000, "steps for a slice that is started warm", minimum=1)
     noise_floor: float = parameter(

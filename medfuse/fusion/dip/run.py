@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .problem import Padding
-from .stopping import Step, StopRule
+from .stopping import StopRule
 
 __all__ = ["Run"]
 
@@ -62,12 +62,12 @@ class Run:
         self._mean = self._variance = self._kept = self._spread = torch.zeros_like(data)
         self._best = torch.full((), torch.inf, device=data.device)
 
-    def add(self, outputs: Tensor, distance: Tensor, risk: Tensor) -> None:
-        """Take in one step: outputs (members, k, y, x), their distance to the data, their estimated error."""
+    def add(self, outputs: Tensor, distance: Tensor) -> None:
+        """Take in one step: outputs (members, k, y, x) and their mean squared distance to the data."""
         self.distances.append(distance)
         output = outputs.mean(dim=0)
         self._average(outputs)
-        score = self._rule.score(Step(output, distance, risk))
+        score = self._rule.score(output, distance)
         kept = self._mean if self._keep == "average" else output
         if self._keep == "average" and not self._rule.selects:
             self._kept, self._spread = kept, self._variance

@@ -7,25 +7,14 @@ step; the smaller, the better.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Discrepancy", "LeastRisk", "LeastVariance", "Never", "Step", "StopRule"]
+__all__ = ["Discrepancy", "LeastVariance", "Never", "StopRule"]
 
 CHECK_EVERY = 5  # steps between looks at a number on the device: each look waits for it
-
-
-class Step(NamedTuple):
-    """What a step came to; all on the device."""
-
-    output: Tensor
-    """(k, y, x)"""
-    distance: Tensor
-    """Mean squared distance of the outputs to the data."""
-    risk: Tensor
-    """Estimated mean squared error, up to a constant; the distance where there is no recorruption."""
 
 
 class StopRule(Protocol):
@@ -34,8 +23,8 @@ class StopRule(Protocol):
     selects: bool
     """Whether the step with the smallest score is the one to keep, and not the last one."""
 
-    def score(self, step: Step) -> Tensor:
-        """The score of a step."""
+    def score(self, output: Tensor, distance: Tensor) -> Tensor:
+        """The score of a step: its output (k, y, x), its mean squared distance to the data."""
         ...
 
     def reason(self, steps: int) -> str:
@@ -48,8 +37,8 @@ class Never:
 
     selects = False
 
-    def score(self, step: Step) -> Tensor:
-        return step.distance
+    def score(self, output: Tensor, distance: Tensor) -> Tensor:  # noqa: ARG002 - the output is not asked
+        return distance
 
     def reason(self, steps: int) -> str:  # noqa: ARG002 - it looks at nothing
         return ""
@@ -61,9 +50,9 @@ class Discrepancy(Never):
     def __init__(self, level: float):
         self.level = level
 
-    def score(self, step: Step) -> Tensor:
-        self._last = step.distance
-        return step.distance
+    def score(self, output: Tensor, distance: Tensor) -> Tensor:  # noqa: ARG002 - the output is not asked
+        self._last = distance
+        return distance
 
     def reason(self, steps: int) -> str:
         if steps % CHECK_EVERY or float(self._last) > self.level:
@@ -71,32 +60,8 @@ class Discrepancy(Never):
         return f"distance to the sources reached the noise level {self.level:.3g}"
 
 
-class _Patient:
-    """Stop when the smallest score is ``patience`` steps old."""
-
-    selects = True
-    what = ""
-
-    def __init__(self, patience: int):
-        self.patience = patience
-        self._steps = 0
-        self._best = self._best_step = torch.tensor(torch.inf)
-
-    def _note(self, score: Tensor) -> Tensor:
-        self._steps += 1
-        best = self._best.to(score.device)
-        self._best_step = torch.where(score < best, float(self._steps), self._best_step.to(score.device))
-        self._best = torch.minimum(score, best)
-        return score
-
-    def reason(self, steps: int) -> str:
-        if steps % CHECK_EVERY or not steps - float(self._best_step) >= self.patience:
-            return ""
-        return f"{self.what} was least at step {float(self._best_step):.0f}"
-
-
-class LeastVariance(_Patient):
-    """Stop where the variance of the last ``window`` outputs was least.
+class LeastVariance:
+    """Stop where the variance of the last ``window`` outputs was least, and ``patience`` steps have passed.
 
     Outputs agree with each other when they are nearest to the image: before, they still learn
     structure, and later noise.
@@ -104,30 +69,26 @@ class LeastVariance(_Patient):
     Source: Wang et al., "Early stopping for deep image prior", TMLR 2023, arXiv:2112.06074, algorithm 1.
     """
 
-    what = "the variance of the outputs"
+    selects = True
 
     def __init__(self, window: int, patience: int):
-        super().__init__(patience)
+        self.patience = patience
         self._outputs: deque[Tensor] = deque(maxlen=window)
+        self._steps = 0
+        self._best = self._best_step = torch.tensor(torch.inf)
 
-    def score(self, step: Step) -> Tensor:
-        self._outputs.append(step.output)
+    def score(self, output: Tensor, distance: Tensor) -> Tensor:
+        self._steps += 1
+        self._outputs.append(output)
         if len(self._outputs) < (self._outputs.maxlen or 0):
-            return self._note(torch.full_like(step.distance, torch.inf))
-        return self._note(torch.stack(tuple(self._outputs)).var(dim=0, correction=0).mean())
+            return torch.full_like(distance, torch.inf)
+        variance = torch.stack(tuple(self._outputs)).var(dim=0, correction=0).mean()
+        best = self._best.to(variance.device)
+        self._best_step = torch.where(variance < best, float(self._steps), self._best_step.to(best.device))
+        self._best = torch.minimum(variance, best)
+        return variance
 
-
-class LeastRisk(_Patient):
-    """Stop where the estimated error, averaged over ``window`` steps, was least."""
-
-    what = "the estimated error"
-
-    def __init__(self, window: int, patience: int):
-        super().__init__(patience)
-        self._risks: deque[Tensor] = deque(maxlen=window)
-
-    def score(self, step: Step) -> Tensor:
-        self._risks.append(step.risk)
-        if len(self._risks) < (self._risks.maxlen or 0):
-            return self._note(torch.full_like(step.risk, torch.inf))
-        return self._note(torch.stack(tuple(self._risks)).mean())
+    def reason(self, steps: int) -> str:
+        if steps % CHECK_EVERY or not steps - float(self._best_step) >= self.patience:
+            return ""
+        return f"the variance of the outputs was least at step {float(self._best_step):.0f}"

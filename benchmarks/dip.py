@@ -1,0 +1,263 @@
+"""The deep image prior: how fast, how good, and whether it earns its place beside its rivals.
+
+    python benchmarks/dip.py                                  # clean phantom volume, 256×256×20
+    python benchmarks/dip.py --noise 0.1 --slices 1           # noise of this deviation in both sources
+    python benchmarks/dip.py --speckle 0.2 --pair A B         # two images or volumes on one grid
+    python benchmarks/dip.py --cases --size 128              # the table of noise levels on several pairs
+    python benchmarks/dip.py --stopping                       # discrepancy factors and the variance rule
+
+Noise is added to the sources in [0, 1], which are then clipped again, as windows do.  The truth is `pca` of
+the clean sources.  The preset `paper` is timed over --paper-steps steps of one slice and scaled to 2000;
+its scores are those of so many steps, no more.  Seconds are of the wall clock; each method runs in a process
+of its own, whose peak memory is given without that of Python and torch at rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+
+from medfuse import METRICS, Geometry, fuse, read_volume
+from medfuse.fusion import METHODS, make_method
+from medfuse.fusion.dip.engine import Engine
+from medfuse.fusion.dip.method import DeepImagePrior
+from medfuse.fusion.dip.problem import Problem
+from medfuse.fusion.noise import estimate_noise
+from medfuse.intensity import choose_window, rescale, window_specs
+from medfuse.phantom import render
+
+KEYS = ("pe", "mi", "q", "cv")
+DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+RIVALS = {"pca": ("pca", {}, None), "pca + nlm": ("pca", {"denoise": "nlm"}, None)}
+PRESETS = {f"dip {name}": ("dip", {}, name) for name in ("fast", "balanced", "paper")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pair", nargs=2, type=Path, metavar=("A", "B"))
+    parser.add_argument("--size", type=int, default=256, help="of the phantom's slices")
+    parser.add_argument(
+        "--slices", type=int, default=20, help="of the phantom, or the middle ones of the pair"
+    )
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--speckle", type=float, default=0.0)
+    parser.add_argument("--methods", nargs="+", default=[*RIVALS, *PRESETS])
+    parser.add_argument("--paper-steps", type=int, default=20)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cases", action="store_true")
+    parser.add_argument("--stopping", action="store_true")
+    options = parser.parse_args()
+    if options.cases:
+        several_cases(options)
+    elif options.stopping:
+        stopping(options)
+    else:
+        one_case(options)
+
+
+def one_case(options: argparse.Namespace) -> None:
+    """Every method on one volume: seconds, steps, scores, PSNR to the clean target, memory."""
+    clean = (
+        load_pair(*options.pair, options.slices) if options.pair else phantom(options.size, options.slices)
+    )
+    noisy = corrupted(clean, options.noise, options.speckle)
+    truth = fuse(clean, "pca").array
+    rows = {}
+    for name in options.methods:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            arguments = (name, noisy, options.paper_steps, options.device)
+            rows[name] = pool.apply(measured, arguments)
+    slowest = rows.get("dip paper", max(rows.values(), key=lambda row: row["seconds"]))["seconds"]
+    shape = "×".join(str(n) for n in clean.shape[:0:-1])
+    print(f"{shape}, noise {options.noise:g}, speckle {options.speckle:g}")
+    print("\n| method | s a slice | times faster | steps | " + " | ".join(KEYS) + " | PSNR (dB) | MiB |")
+    print("|---|--:|--:|--:|" + "--:|" * (len(KEYS) + 2))
+    for name, row in rows.items():
+        part = slice(0, row["array"].shape[0])
+        scores = " | ".join(f"{value:.4f}" for value in mean_scores(clean[:, part], row["array"]))
+        print(
+            f"| {name} | {row['seconds']:.3g} | {slowest / row['seconds']:.3g} | {row['steps']} | {scores} | "
+            f"{psnr(row['array'], truth[part]):.1f} | {row['memory']:.0f} |"
+        )
+
+
+def measured(name: str, sources: np.ndarray, paper_steps: int, device: str) -> dict:
+    """Fuse and measure; in a fresh process."""
+    key, values, preset = {**RIVALS, **PRESETS}[name]
+    is_paper = preset == "paper"
+    if key == "dip":
+        values = {**values, "device": device, **({"steps": paper_steps} if is_paper else {})}
+    method = make_method(METHODS[key], values, preset)
+    sources = sources[:, :1] if is_paper else sources
+    at_rest = peak()
+    start = time.perf_counter()
+    fused = fuse(sources, method)
+    seconds = (time.perf_counter() - start) / sources.shape[1]
+    iterations = fused.info.get("iterations", [0])
+    return {
+        "array": fused.array,
+        "seconds": seconds * (2000 / paper_steps if is_paper else 1),
+        "steps": f"{paper_steps} of 2000, scaled" if is_paper else f"{np.mean(iterations):.0f}",
+        "memory": peak() - at_rest,
+    }
+
+
+def several_cases(options: argparse.Namespace) -> None:
+    """PSNR of the presets and their rivals on single slices over noise levels; the margin of `fast`."""
+    levels = [("noise", s) for s in (0.02, 0.05, 0.1, 0.2)] + [("speckle", s) for s in (0.1, 0.2, 0.3)]
+    names = [name for name in options.methods if name != "dip paper"]
+    print("| case | level | " + " | ".join(names) + " | ρ |\n|---|---|" + "--:|" * (len(names) + 1))
+    margins: dict[str, list[float]] = {name: [] for name in names if name.startswith("dip")}
+    for case, clean in pairs(options.size):
+        truth = fuse(clean, "pca").array
+        for kind, level in levels:
+            noisy = corrupted(clean, **{"noise": 0.0, "speckle": 0.0, kind: level})
+            values, follows = {}, float("nan")
+            for name in names:
+                key, parameters, preset = {**RIVALS, **PRESETS}[name]
+                device = {"device": options.device} if key == "dip" else {}
+                fused = fuse(noisy, make_method(METHODS[key], {**parameters, **device}, preset))
+                values[name] = psnr(fused.array, truth)
+                if key == "dip":
+                    follows = rank_correlation(fused.maps["uncertainty"], np.abs(fused.array - truth))
+            best = max(value for name, value in values.items() if name in RIVALS)
+            for name, found in margins.items():
+                if level >= 0.05:
+                    found.append(values[name] - best)
+            cells = " | ".join(f"{value:.2f}" for value in values.values())
+            print(f"| {case} | {kind} {level:g} | {cells} | {follows:.2f} |", flush=True)
+    for name, found in margins.items():
+        print(
+            f"\n{name} above the best rival, noise from 0.05 and speckle: mean {np.mean(found):.2f} dB, ",
+            end="",
+        )
+        print(f"least {min(found):.2f} dB, {len(found)} cases")
+
+
+def stopping(options: argparse.Namespace) -> None:
+    """How far each rule stops from the best step of the guided network without recorruption, in dB."""
+    settings = {"input": "sources", "perturbation": 0.0, "width": 32, "learning_rate": 0.02}
+    settings |= {"output_channels": 1, "device": options.device, "keep": "best"}
+    rules = {f"discrepancy {f}": {"stop": "discrepancy", "stop_factor": f} for f in (1.0, 1.1, 1.2, 1.3)}
+    rules["variance"] = {"stop": "variance", "stop_window": 8, "stop_patience": 40}
+    print("| case | level | best | " + " | ".join(rules) + " |\n|---|---|--:|" + "--:|" * len(rules))
+    for case, clean in pairs(options.size):
+        truth = fuse(clean, "pca").array
+        for noise, speckle in ((0, 0), (0.02, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.2)):
+            noisy = corrupted(clean, noise, speckle)
+            best = best_step(noisy, truth, DeepImagePrior(**settings, steps=150))
+            found = {
+                name: psnr(fuse(noisy, DeepImagePrior(**settings, **rule, steps=150)).array, truth) - best
+                for name, rule in rules.items()
+            }
+            level = f"speckle {speckle:g}" if speckle else f"noise {noise:g}"
+            cells = " | ".join(f"{value:.2f}" for value in found.values())
+            print(f"| {case} | {level} | {best:.2f} | {cells} |", flush=True)
+
+
+def best_step(noisy: np.ndarray, truth: np.ndarray, method: DeepImagePrior) -> float:
+    """PSNR of the best step of a run, known only with the truth."""
+    noise = tuple(estimate_noise(source) for source in noisy)
+    engine = Engine(method, noise, torch.device(method.device))
+    run = engine.start(Problem(noisy[:, 0], noise, method.patch))
+    best = -np.inf
+    while not run.stop_reason:
+        engine.step(run)
+        best = max(best, psnr(run.images()[0].clip(0, 1), truth[0]))
+    return float(best)
+
+
+def pairs(size: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Single-slice pairs: three of the phantom, and the published ones where the data are."""
+    volume = phantom(size, 20)
+    for z in (5, 10, 14):
+        yield f"phantom {z}", volume[:, z : z + 1]
+    folder = DATA / "pairs2d" / "medical"
+    for case in ("c01", "c02", "c03", "c04"):
+        if (folder / f"{case}_1.tif").exists():
+            yield case, picture_pair(folder / f"{case}_1.tif", folder / f"{case}_2.tif", size)
+    folder = DATA / "mr_us" / "simulated_data3"
+    if folder.exists():
+        yield "simulated MR–US", matlab_pair(folder / "IRM_GT.mat", folder / "US_GT.mat", size)
+
+
+def phantom(size: int, slices: int) -> np.ndarray:
+    """CT and T1 of the generated head (2, z, y, x) in [0, 1], without noise."""
+    spacing = 230 / size
+    grid = Geometry((size, size, slices), (spacing, spacing, 4.0), (-115.0, -115.0, -2.0 * slices))
+    volumes = [render(contrast, grid, noise=0.0, seed=1) for contrast in ("CT", "T1")]
+    specs = window_specs((), [volume.modality for volume in volumes])
+    pairs = zip(volumes, specs, strict=True)
+    return np.stack([rescale(volume, choose_window(volume, spec)).array for volume, spec in pairs])
+
+
+def load_pair(one: Path, other: Path, slices: int) -> np.ndarray:
+    """Two volumes or images on one grid, each stretched to [0, 1]; the middle slices."""
+    volumes = [read_volume(path) for path in (one, other)]
+    if volumes[0].array.shape != volumes[1].array.shape:
+        raise SystemExit(f"{one} and {other} are not on one grid: register them first (medfuse register)")
+    specs = window_specs((), [volume.modality for volume in volumes])
+    pairs = zip(volumes, specs, strict=True)
+    stack = np.stack([rescale(volume, choose_window(volume, spec)).array for volume, spec in pairs])
+    first = max(0, (stack.shape[1] - slices) // 2)
+    return stack[:, first : first + slices]
+
+
+def picture_pair(one: Path, other: Path, size: int) -> np.ndarray:
+    images = [
+        Image.open(path).convert("L").resize((size, size), Image.Resampling.BICUBIC) for path in (one, other)
+    ]
+    return np.stack([np.asarray(image, dtype=np.float32) / 255 for image in images])[:, None]
+
+
+def matlab_pair(one: Path, other: Path, size: int) -> np.ndarray:
+    images = []
+    for path in (one, other):
+        (array,) = [value for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")]
+        array = np.asarray(array, dtype=np.float32)
+        array = (array - array.min()) / np.ptp(array)
+        resized = Image.fromarray(array).resize((size, size), Image.Resampling.BICUBIC)
+        images.append(np.asarray(resized).clip(0, 1))
+    return np.stack(images)[:, None]
+
+
+def corrupted(clean: np.ndarray, noise: float, speckle: float) -> np.ndarray:
+    """Sources with white noise and speckle of these deviations, clipped to [0, 1]."""
+    rng = np.random.default_rng(0)
+    draw = rng.standard_normal(clean.shape)
+    return np.clip(clean * (1 + speckle * draw) + noise * draw, 0, 1).astype(np.float32)
+
+
+def mean_scores(sources: np.ndarray, fused: np.ndarray) -> list[float]:
+    """The metrics beside the clean sources, mean over slices with content."""
+    filled = [z for z in range(fused.shape[0]) if all(source[z].any() for source in sources)]
+    return [float(np.mean([METRICS[key].function(sources[:, z], fused[z]) for z in filled])) for key in KEYS]
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    error = float(np.mean((image.astype(float) - truth) ** 2))
+    return -10 * np.log10(error) if error > 1e-12 else np.inf
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    return float(spearmanr(one.ravel(), other.ravel()).statistic)
+
+
+def peak() -> float:
+    """Peak resident memory of this process in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
