@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..colour import combine_chroma, merge_colour, split_colour
-from ..fusion import METHODS, Fused, FusionMethod, check_sources
+from ..fusion import METHODS, Fused, FusionMethod, check_sources, make_method
 from ..intensity import Window
 from ..metrics import Scores, evaluate
 from ..progress import Progress, ignore, subrange
@@ -109,7 +109,9 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
 
 def _rivals(chosen: str) -> dict[str, FusionMethod]:
     rivals = {key: METHODS[key]() for key in BASELINES if key != chosen}
-    return {**rivals, "pca_nlm": METHODS["pca"](denoise="nlm")} if chosen == "dip" else rivals
+    if chosen == "dip":
+        rivals["pca_nlm"] = make_method(METHODS["pca"], {"denoise": "nlm"})
+    return rivals
 
 
 def _score(
