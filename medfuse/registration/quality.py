@@ -34,9 +34,11 @@ mutual information      from 0.43 nats         0.002 to 0.53 nats     0.02
 ======================  =====================  =====================  ===========
 
 (*) but for 0.94 mm of a real pair whose truth is not known, and one of the noisy slabs, 0.5 mm off and
-doubted at 1.2 mm.  From ±40 mm and ±45°, three right slabs of that kind were doubted too.  No figure parts them alone: searches
-that end at the same wrong place agree, and mutual information has no universal limit.  The nearest misses
-were slabs 2.3 and 3.9 mm off, which only the way back and the halves gave away.
+doubted at 1.2 mm.  From ±40 mm and ±45°, three right slabs of that kind were doubted too.
+
+No figure parts them alone: searches that end at the same wrong place agree, and mutual information has no
+universal limit.  The nearest misses were slabs 2.3 and 3.9 mm off, which only the way back and the halves
+gave away.
 
 With ultrasound the limits are 2 mm for the way back and 1.5 mm for the halves (T1–US right: up to 1.5 and
 0.7 mm; from starts 40 to 60 mm off, wrong: from 1.2 and 2.0 mm), and a search that used over 90 % of its way
