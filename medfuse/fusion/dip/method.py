@@ -131,7 +131,7 @@ class DeepImagePrior:
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32},
-        "fast": {**_RECORRUPTED, "steps": 60, "warm_steps": 15, "width": 16},
+        "fast": {**_RECORRUPTED, "steps": 120, "warm_steps": 15, "width": 16},
     }
 
     def __post_init__(self) -> None:
