@@ -33,8 +33,8 @@ overlap                 from 0.87              0.14 to 1.0            0.3
 mutual information      from 0.43 nats         0.002 to 0.53 nats     0.02
 ======================  =====================  =====================  ===========
 
-(*) but for 0.94 to 1.08 mm of a real pair whose truth is not known (by preset), and one of the noisy slabs, 0.5 mm off and
-doubted at 1.2 mm.  From ±40 mm and ±45°, three right slabs of that kind were doubted too.
+(*) but for 0.94 to 1.08 mm (by preset) of a real pair whose truth is not known, and one of the noisy slabs,
+0.5 mm off and doubted at 1.2 mm.  From ±40 mm and ±45°, three right slabs of that kind were doubted too.
 
 No figure parts them alone: searches that end at the same wrong place agree, and mutual information has no
 universal limit.  The nearest misses were slabs 2.3 and 3.9 mm off, which only the way back and the halves
