@@ -20,6 +20,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ from scipy.stats import spearmanr
 
 from medfuse import METRICS, Geometry, fuse, read_volume
 from medfuse.fusion import METHODS, make_method
-from medfuse.fusion.dip.engine import Engine
+from medfuse.fusion.dip.engine import Engine, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
+from medfuse.fusion.gains import PATCH
 from medfuse.fusion.noise import estimate_noise
 from medfuse.intensity import choose_window, rescale, window_specs
 from medfuse.phantom import render
@@ -147,35 +149,45 @@ def several_cases(options: argparse.Namespace) -> None:
 
 def stopping(options: argparse.Namespace) -> None:
     """How far each rule stops from the best step of the guided network without recorruption, in dB."""
-    settings = {"input": "sources", "perturbation": 0.0, "width": 32, "learning_rate": 0.02}
-    settings |= {"output_channels": 1, "device": options.device, "keep": "best"}
-    rules = {f"discrepancy {f}": {"stop": "discrepancy", "stop_factor": f} for f in (1.0, 1.1, 1.2, 1.3)}
+    settings = {"input": "sources", "perturbation": 0.0, "width": 16, "learning_rate": 0.02}
+    settings |= {"output_channels": 1, "device": options.device, "steps": 120}
+    rules = {f"discrepancy × {f}": {"stop": "discrepancy", "stop_factor": f} for f in (1.0, 1.1, 1.2, 1.3)}
     rules["variance"] = {"stop": "variance", "stop_window": 8, "stop_patience": 40}
-    print("| case | level | best | " + " | ".join(rules) + " |\n|---|---|--:|" + "--:|" * len(rules))
+    methods = {name: DeepImagePrior(**settings, **rule) for name, rule in rules.items()}
+    print("| case | level | best | at step | " + " | ".join(rules) + " |")
+    print("|---|---|--:|--:|" + "--:|" * len(rules))
     for case, clean in pairs(options.size):
-        truth = fuse(clean, "pca").array
+        truth = fuse(clean, "pca").array[0]
         for noise, speckle in ((0, 0), (0.02, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.2)):
             noisy = corrupted(clean, noise, speckle)
-            best = best_step(noisy, truth, DeepImagePrior(**settings, steps=150))
-            found = {
-                name: psnr(fuse(noisy, DeepImagePrior(**settings, **rule, steps=150)).array, truth) - best
-                for name, rule in rules.items()
-            }
+            course, kept = course_and_stops(noisy, truth, methods)
             level = f"speckle {speckle:g}" if speckle else f"noise {noise:g}"
-            cells = " | ".join(f"{value:.2f}" for value in found.values())
-            print(f"| {case} | {level} | {best:.2f} | {cells} |", flush=True)
+            cells = " | ".join(f"{course[step] - max(course):.2f}" for step in kept)
+            print(f"| {case} | {level} | {max(course):.2f} | {np.argmax(course) + 1} | {cells} |", flush=True)
 
 
-def best_step(noisy: np.ndarray, truth: np.ndarray, method: DeepImagePrior) -> float:
-    """PSNR of the best step of a run, known only with the truth."""
+def course_and_stops(
+    noisy: np.ndarray, truth: np.ndarray, methods: dict[str, DeepImagePrior]
+) -> tuple[list[float], list[int]]:
+    """PSNR of every step of one run, and which step (from 0) each rule keeps; all see the same run."""
     noise = tuple(estimate_noise(source) for source in noisy)
-    engine = Engine(method, noise, torch.device(method.device))
-    run = engine.start(Problem(noisy[:, 0], noise, method.patch))
-    best = -np.inf
+    problem = Problem(noisy[:, 0], noise, PATCH)
+    free = next(iter(methods.values()))
+    engine = Engine(replace(free, stop="never"), noise, torch.device(free.device))
+    run = engine.start(problem)
+    rules = [stop_rule(method, problem) for method in methods.values()]
+    scores: list[list[float]] = [[] for _ in rules]
+    stopped: list[int | None] = [None] * len(rules)
+    course = []
     while not run.stop_reason:
         engine.step(run)
-        best = max(best, psnr(run.images()[0].clip(0, 1), truth[0]))
-    return float(best)
+        output = run.last
+        course.append(psnr(output[0].numpy(), truth))
+        for i, rule in enumerate(rules):
+            if stopped[i] is None:
+                scores[i].append(float(rule.score(output, run.distances[-1])))
+                stopped[i] = run.steps if rule.reason(run.steps) else None
+    return course, [int(np.argmin(one)) for one in scores]
 
 
 def pairs(size: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -34,7 +34,7 @@ from .stopping import Discrepancy, LeastVariance, Never, StopRule
 if TYPE_CHECKING:
     from .method import DeepImagePrior
 
-__all__ = ["Engine", "Outcome", "outcome"]
+__all__ = ["Engine", "Outcome", "outcome", "stop_rule"]
 
 _RENEW_NOISE = 10  # steps between looks at what is drawn, to know the noise at each brightness better
 _BRIGHTNESSES = 1024  # entries in the table of a noise model on the device
@@ -64,7 +64,7 @@ class Engine:
             self._renew(guide.shape[0], len(data))
         self._noise = self._tensor(pad(problem.deviations, padding))
         gains = self._tensor(pad(problem.gains, padding))
-        rule = _stop_rule(s, problem)
+        rule = stop_rule(s, problem)
         limit = s.warm_steps if is_warm else s.steps
         return Run(guide, self._tensor(pad(data, padding)), gains, top, padding, limit, rule, s.keep)
 
@@ -161,7 +161,8 @@ def _side_by_side(by_member: Tensor) -> Tensor:
     return by_member.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
 
 
-def _stop_rule(s: DeepImagePrior, problem: Problem) -> StopRule:
+def stop_rule(s: DeepImagePrior, problem: Problem) -> StopRule:
+    """The rule that the settings name, for one slice."""
     if s.stop == "discrepancy":
         top = s.top(len(problem.sources))
         deviation = problem.deviations if s.draws == "sources" else problem.target_deviation / top

@@ -37,6 +37,13 @@ class Run:
         When to stop, and which step is the best.
     keep:
         "best" or "average".
+
+    Attributes
+    ----------
+    distances:
+        Mean squared distance to the data of every step.
+    last:
+        The latest output (k, y, x), padding included.
     """
 
     def __init__(
@@ -59,16 +66,16 @@ class Run:
         self._padding = padding
         self._rule = rule
         self._keep = keep
-        self._mean = self._variance = self._kept = self._spread = torch.zeros_like(data)
+        self.last = self._mean = self._variance = self._kept = self._spread = torch.zeros_like(data)
         self._best = torch.full((), torch.inf, device=data.device)
 
     def add(self, outputs: Tensor, distance: Tensor) -> None:
         """Take in one step: outputs (members, k, y, x) and their mean squared distance to the data."""
         self.distances.append(distance)
-        output = outputs.mean(dim=0)
+        self.last = outputs.mean(dim=0)
         self._average(outputs)
-        score = self._rule.score(output, distance)
-        kept = self._mean if self._keep == "average" else output
+        score = self._rule.score(self.last, distance)
+        kept = self._mean if self._keep == "average" else self.last
         if self._keep == "average" and not self._rule.selects:
             self._kept, self._spread = kept, self._variance
             return
