@@ -4,7 +4,9 @@
     python benchmarks/dip.py --noise 0.1 --slices 1           # noise of this deviation in both sources
     python benchmarks/dip.py --speckle 0.2 --pair A B         # two images or volumes on one grid
     python benchmarks/dip.py --cases --size 128              # the table of noise levels on several pairs
-    python benchmarks/dip.py --stopping                       # discrepancy factors and the variance rule
+    python benchmarks/dip.py --stopping --size 128            # discrepancy factors and the variance rule
+    python benchmarks/dip.py --warm --size 128 --noise 0.1    # what a warm start saves, and its consistency
+    python benchmarks/dip.py --headroom --size 128            # clip, rescale and shoulder, by score
 
 Noise is added to the sources in [0, 1], which are then clipped again, as windows do.  The truth is `pca` of
 the clean sources.  The preset `paper` is timed over --paper-steps steps of one slice and scaled to 2000;
@@ -35,8 +37,10 @@ from medfuse.fusion.dip.engine import Engine, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.gains import PATCH
+from medfuse.fusion.headroom import HEADROOMS
 from medfuse.fusion.noise import estimate_noise
 from medfuse.intensity import choose_window, rescale, window_specs
+from medfuse.metrics.consistency import interslice_consistency
 from medfuse.phantom import render
 
 KEYS = ("pe", "mi", "q", "cv")
@@ -59,11 +63,17 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cases", action="store_true")
     parser.add_argument("--stopping", action="store_true")
+    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--headroom", action="store_true")
     options = parser.parse_args()
     if options.cases:
         several_cases(options)
     elif options.stopping:
         stopping(options)
+    elif options.warm:
+        warm_start(options)
+    elif options.headroom:
+        headroom(options)
     else:
         one_case(options)
 
@@ -145,6 +155,34 @@ def several_cases(options: argparse.Namespace) -> None:
             end="",
         )
         print(f"least {min(found):.2f} dB, {len(found)} cases")
+
+
+def warm_start(options: argparse.Namespace) -> None:
+    """The preset `fast` with every slice from nothing, and with each from its neighbour's network."""
+    clean = phantom(options.size, options.slices)
+    noisy = corrupted(clean, options.noise, options.speckle)
+    truth = fuse(clean, "pca").array
+    print("| start | steps a slice | PSNR (dB) | inter-slice consistency |\n|---|--:|--:|--:|")
+    plain = fuse(noisy, "pca").array
+    print(f"| `pca` of the clean sources | | | {consistent(clean, truth):.3f} |")
+    print(f"| `pca` | | {psnr(plain, truth):.2f} | {consistent(clean, plain):.3f} |")
+    for name, values in (("cold", {"warm_start": False}), ("warm", {})):
+        fused = fuse(noisy, make_method(METHODS["dip"], {"device": options.device, **values}, "fast"))
+        steps = np.mean(fused.info["iterations"])
+        shown = psnr(fused.array, truth), consistent(clean, fused.array)
+        print(f"| {name} | {steps:.0f} | {shown[0]:.2f} | {shown[1]:.3f} |", flush=True)
+
+
+def headroom(options: argparse.Namespace) -> None:
+    """Scores of the preset `fast` for each way to deal with what exceeds 1, mean over the pairs."""
+    print("| headroom | " + " | ".join(KEYS) + " |\n|---|" + "--:|" * len(KEYS))
+    cases = [(clean, corrupted(clean, 0.05, 0.0)) for _, clean in pairs(options.size)]
+    for how in HEADROOMS:
+        method = make_method(METHODS["dip"], {"device": options.device, "headroom": how}, "fast")
+        scores = [mean_scores(clean, fuse(noisy, method).array) for clean, noisy in cases]
+        print(
+            f"| {how} | " + " | ".join(f"{value:.4f}" for value in np.mean(scores, axis=0)) + " |", flush=True
+        )
 
 
 def stopping(options: argparse.Namespace) -> None:
@@ -255,6 +293,10 @@ def mean_scores(sources: np.ndarray, fused: np.ndarray) -> list[float]:
     """The metrics beside the clean sources, mean over slices with content."""
     filled = [z for z in range(fused.shape[0]) if all(source[z].any() for source in sources)]
     return [float(np.mean([METRICS[key].function(sources[:, z], fused[z]) for z in filled])) for key in KEYS]
+
+
+def consistent(sources: np.ndarray, fused: np.ndarray) -> float:
+    return float(interslice_consistency(sources, fused).value)
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
