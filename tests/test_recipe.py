@@ -81,7 +81,7 @@ class TestBuildMethod:
         recipe = Recipe(preset="fast", seed=4, parameters={"seed": 8, "steps": "5"}, device="cpu")
         method = recipe.build_method()
         assert isinstance(method, DeepImagePrior)
-        assert (method.seed, method.steps, method.width) == (8, 5, 32)
+        assert (method.seed, method.steps, method.width) == (8, 5, 16)
 
     def test_unknown_method(self):
         with pytest.raises(UnknownNameError, match=r"unknown fusion method 'dipp'. Did you mean 'dip'"):
