@@ -33,7 +33,7 @@ from scipy.stats import spearmanr
 
 from medfuse import METRICS, Geometry, fuse, read_volume
 from medfuse.fusion import METHODS, make_method
-from medfuse.fusion.dip.engine import Engine, stop_rule
+from medfuse.fusion.dip.engine import Engine, outcome, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.gains import PATCH
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cases", action="store_true")
     parser.add_argument("--stopping", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[], help="with --stopping: names of cases")
     parser.add_argument("--warm", action="store_true")
     parser.add_argument("--headroom", action="store_true")
     options = parser.parse_args()
@@ -186,21 +187,28 @@ def headroom(options: argparse.Namespace) -> None:
 
 
 def stopping(options: argparse.Namespace) -> None:
-    """How far each rule stops from the best step of the guided network without recorruption, in dB."""
+    """How far each rule stops from the best step of the guided network without recorruption, in dB.
+
+    And how far the end of the preset `fast`, which has no rule, is from the best that its run reached.
+    """
     settings = {"input": "sources", "perturbation": 0.0, "width": 16, "learning_rate": 0.02}
     settings |= {"output_channels": 1, "device": options.device, "steps": 120}
     rules = {f"discrepancy × {f}": {"stop": "discrepancy", "stop_factor": f} for f in (1.0, 1.1, 1.2, 1.3)}
     rules["variance"] = {"stop": "variance", "stop_window": 8, "stop_patience": 40}
     methods = {name: DeepImagePrior(**settings, **rule) for name, rule in rules.items()}
-    print("| case | level | best | at step | " + " | ".join(rules) + " |")
-    print("|---|---|--:|--:|" + "--:|" * len(rules))
+    print("| case | level | best | at step | " + " | ".join(rules) + " | fast | at its end |")
+    print("|---|---|--:|--:|" + "--:|" * (len(rules) + 2))
     for case, clean in pairs(options.size):
+        if options.only and case not in options.only:
+            continue
         truth = fuse(clean, "pca").array[0]
-        for noise, speckle in ((0, 0), (0.02, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.2)):
+        for noise, speckle in ((0.02, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.2)):
             noisy = corrupted(clean, noise, speckle)
             course, kept = course_and_stops(noisy, truth, methods)
             level = f"speckle {speckle:g}" if speckle else f"noise {noise:g}"
             cells = " | ".join(f"{course[step] - max(course):.2f}" for step in kept)
+            fast = course_of_fast(noisy, truth, options.device)
+            cells += f" | {max(fast):.2f} | {fast[-1] - max(fast):.2f}"
             print(f"| {case} | {level} | {max(course):.2f} | {np.argmax(course) + 1} | {cells} |", flush=True)
 
 
@@ -226,6 +234,21 @@ def course_and_stops(
                 scores[i].append(float(rule.score(output, run.distances[-1])))
                 stopped[i] = run.steps if rule.reason(run.steps) else None
     return course, [int(np.argmin(one)) for one in scores]
+
+
+def course_of_fast(noisy: np.ndarray, truth: np.ndarray, device: str) -> list[float]:
+    """PSNR of what the preset `fast` would return, every ten steps."""
+    method = make_method(METHODS["dip"], {"device": device}, "fast")
+    noise = tuple(estimate_noise(source) for source in noisy)
+    problem = Problem(noisy[:, 0], noise, method.patch)
+    engine = Engine(method, noise, torch.device(device))
+    run = engine.start(problem)
+    course = []
+    while not run.stop_reason:
+        engine.step(run)
+        if run.steps % 10 == 0:
+            course.append(psnr(outcome(run, problem, method).fused.clip(0, 1), truth))
+    return course
 
 
 def pairs(size: int) -> Iterator[tuple[str, np.ndarray]]:
