@@ -108,7 +108,7 @@ class DeepImagePrior:
         "early stop: never; where the distance to the data is their noise; where the outputs varied least",
         choices=("never", "discrepancy", "variance"),
     )
-    stop_factor: float = parameter(1.1, "discrepancy stop: multiple of the noise variance", minimum=0.0)
+    stop_factor: float = parameter(1.0, "discrepancy stop: multiple of the noise variance", minimum=0.0)
     stop_window: int = parameter(100, "variance stop: outputs looked at together", minimum=2)
     stop_patience: int = parameter(1000, "variance stop: steps without a better one", minimum=1)
     warm_start: bool = parameter(False, "start a slice from the network of its neighbour")
