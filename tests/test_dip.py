@@ -300,9 +300,11 @@ class TestOnNoise:
         np.testing.assert_array_equal(fused.array, fuse(both, "pca").array)
         assert fused.info["iterations"] == [0, 0]
         assert "the closed form cannot be improved" in fused.info["stop_reason"][0]
+        assert fused.info["notes"][0].startswith("dip: in 2 of 2 slices the noise is below noise_floor=0.015")
         assert fused.maps["uncertainty"].max() < 0.05
         noisy = fuse(noisy, make_method(DeepImagePrior, {"device": "cpu", "steps": 2}, "fast"))
         assert noisy.info["iterations"] == [2]
+        assert noisy.info["notes"] == []
         assert noisy.info["noise"][0] > 3 * 0.015 > 3 * fused.info["noise"][0]
 
     def test_more_steps_do_not_learn_the_noise(self):

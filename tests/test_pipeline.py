@@ -156,6 +156,7 @@ class TestFolder:
         assert sorted(iterations)[-1] == 4  # the key slice; its neighbours start warm
         assert iterations.count(4) == 1
         assert set(iterations) == {4, 2, 0}  # and slices without noise need no fit
+        assert any("the closed form cannot be improved" in note for note in facts["warnings"])
         assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "score"}
         assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
 

@@ -30,7 +30,8 @@ class Fused:
         name -> array of that shape: ``weight_0``, ``weight_1``, … are the share of each source in
         [0, 1], adding to 1; ``uncertainty`` is in grey values of [0, 1].  Only what a method knows.
     info:
-        Plain numbers, words and lists of them, for the provenance.
+        Plain numbers, words and lists of them, for the provenance; ``notes``, if there, is a list of
+        sentences for the reader of the result.
     """
 
     array: Stack

@@ -104,6 +104,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 1.0))
     known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
     known["timings"] = clock.seconds
+    known["notes"] = (*aligned.notes, *fused.info.get("notes", ()))
     return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores)
 
 

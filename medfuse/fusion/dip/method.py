@@ -172,10 +172,23 @@ class DeepImagePrior:
         noise = tuple(estimate_noise(source) for source in sources)
         engine = Engine(self, noise, device)
         fused = self._walk(engine, sources, noise, progress)
-        deviations = [[math.sqrt(m.additive), math.sqrt(m.multiplicative)] for m in noise]
-        return Fused(
-            fused.array, fused.maps, {**fused.info, "noise_models": deviations, "device": str(device)}
-        )
+        facts = {
+            "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
+            "device": str(device),
+            "notes": self._notes(fused.info["iterations"]),
+        }
+        return Fused(fused.array, fused.maps, {**fused.info, **facts})
+
+    def _notes(self, iterations: list[int]) -> list[str]:
+        """What a reader must know of the result."""
+        kept = sum(steps == 0 for steps in iterations)
+        if not kept:
+            return []
+        return [
+            f"dip: in {kept} of {len(iterations)} slices the noise is below "
+            f"noise_floor={self.noise_floor:g}: the closed form cannot be improved there and is the result "
+            "(method pca)"
+        ]
 
     def _walk(
         self, engine: Engine, sources: Stack, noise: tuple[NoiseModel, ...], progress: Progress
