@@ -412,9 +412,12 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def run(pairs: list[str], trials: int, jobs: int, move: Move) -> Iterator[Row]:
+def run(pairs: list[str], numbers: range, jobs: int, move: Move) -> Iterator[Row]:
     tasks = [
-        (pair, number, move) for number in range(trials) for pair in pairs if pair != "mridir" or number == 0
+        (pair, number, move)
+        for number in numbers
+        for pair in pairs
+        if pair != "mridir" or number == numbers[0]
     ]
     # A fresh process for each trial, so that its peak memory is its own.
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
@@ -459,6 +462,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=10, help="trials of each pair")
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first trial; each number is another move"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument(
         "--pairs", nargs="+", choices=[*GROUPS, *PAIRS], default=["usual", "hopeless"], help="pairs or groups"
@@ -469,7 +475,8 @@ def main() -> None:
     options = parser.parse_args()
     pairs = [name for chosen in options.pairs for name in GROUPS.get(chosen, [chosen])]
     rows = []
-    for row in run(pairs, options.trials, options.jobs, Move(options.turn, options.shift)):
+    numbers = range(options.first, options.first + options.trials)
+    for row in run(pairs, numbers, options.jobs, Move(options.turn, options.shift)):
         rows.append(row)
         print(f"{row.pair} {row.trial}: {row.tre:.2f} mm, {row.verdict}", file=sys.stderr, flush=True)
         if options.rows:
