@@ -35,7 +35,7 @@ from scipy.stats import spearmanr
 from medfuse import METRICS, Geometry, fuse, read_volume
 from medfuse.fusion import METHODS, make_method
 from medfuse.fusion.denoising import denoise
-from medfuse.fusion.dip.engine import Engine, outcome, stop_rule
+from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.gains import PATCH
@@ -243,19 +243,21 @@ def course_and_stops(
     problem = Problem(noisy[:, 0], noise, PATCH)
     free = next(iter(methods.values()))
     engine = Engine(replace(free, stop="never"), noise, torch.device(free.device))
-    run = engine.start(problem)
-    rules = [stop_rule(method, problem) for method in methods.values()]
+    run = engine.start([problem])
+    rules = [stop_rule(method, run.last) for method in methods.values()]
+    for rule in rules:
+        rule.restart(torch.tensor([noise_in_data(problem, free)]))
     scores: list[list[float]] = [[] for _ in rules]
-    stopped: list[int | None] = [None] * len(rules)
+    stopped = [False] * len(rules)
     course = []
-    while not run.stop_reason:
-        engine.step(run)
-        output = run.last
-        course.append(psnr(output[0].numpy(), truth))
+    while run.goes_on():
+        engine.step()
+        course.append(psnr(run.last[0, 0].cpu().numpy(), truth))
         for i, rule in enumerate(rules):
-            if stopped[i] is None:
-                scores[i].append(float(rule.score(output, run.distances[-1])))
-                stopped[i] = run.steps if rule.reason(run.steps) else None
+            if not stopped[i]:
+                score, stops = rule.look(run.last, run.distances[-1], torch.tensor(run.steps))
+                scores[i].append(float(score))
+                stopped[i] = bool(stops)
     return course, [int(np.argmin(one)) for one in scores]
 
 
@@ -265,12 +267,12 @@ def course_of_fast(noisy: np.ndarray, truth: np.ndarray, device: str) -> list[fl
     noise = tuple(estimate_noise(source) for source in noisy)
     problem = Problem(noisy[:, 0], noise, method.patch)
     engine = Engine(method, noise, torch.device(device))
-    run = engine.start(problem)
+    run = engine.start([problem])
     course = []
-    while not run.stop_reason:
-        engine.step(run)
+    while run.goes_on():
+        engine.step()
         if run.steps % 10 == 0:
-            course.append(psnr(outcome(run, problem, method).fused.clip(0, 1), truth))
+            course.append(psnr(outcome(run.fitted(0), problem, method).fused.clip(0, 1), truth))
     return course
 
 

@@ -61,18 +61,17 @@ def main() -> None:
     )
     unused = (NoiseModel(0, 0),) * len(sources)  # the paper's loop knows of no noise
     engine = Engine(settings, unused, torch.device(options.device))
-    run = engine.start(Problem(sources, unused, settings.patch))
+    run = engine.start([Problem(sources, unused, settings.patch)])
     start = time.perf_counter()
-    while not run.stop_reason:
-        engine.step(run)
+    while run.goes_on():
+        engine.step()
         if run.steps in options.report:
+            fused = run.fitted(0).images[0].clip(0, 1)
             per_step = (time.perf_counter() - start) / run.steps
-            show(f"dip, {run.steps} steps", sources, run.images()[0].clip(0, 1), target, per_step)
+            show(f"dip, {run.steps} steps", sources, fused, target, per_step)
             if options.save:
                 options.save.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(quantize(run.images()[0].clip(0, 1))).save(
-                    options.save / f"dip_{run.steps:04d}.png"
-                )
+                Image.fromarray(quantize(fused)).save(options.save / f"dip_{run.steps:04d}.png")
 
 
 def load_phantom() -> np.ndarray:

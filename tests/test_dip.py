@@ -17,7 +17,6 @@ from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
 from medfuse.fusion.dip.problem import Problem, reflect_padding
-from medfuse.fusion.dip.stopping import Discrepancy, LeastVariance, Never
 from medfuse.fusion.noise import NoiseModel
 from medfuse.phantom import render
 
@@ -187,6 +186,53 @@ class TestLoop:
         without_top = fuse(sources[:, :3], method).array
         np.testing.assert_array_equal(whole.array[:3], without_top)
 
+    def test_slices_side_by_side_are_fitted_as_alone(self):
+        """Each has a network of its own: without fresh noise nothing tells them apart but rounding."""
+        sources = blobs(depth=5, noise=0.05)
+        settings = {**TINY, **GUIDED, "precision": "float64", "steps": 8, "ensemble": 2}
+        alone = fuse(sources, DeepImagePrior(**settings))
+        beside = fuse(sources, DeepImagePrior(**settings, batch=3))
+        np.testing.assert_allclose(beside.array, alone.array, atol=1e-5)
+        np.testing.assert_allclose(beside.maps["uncertainty"], alone.maps["uncertainty"], atol=1e-5)
+        assert beside.info["iterations"] == [8] * 5
+        assert not np.allclose(alone.array[0], alone.array[1], atol=1e-3)
+
+    def test_warm_starts_side_by_side(self):
+        """Two parts of the stack, each from a key slice of its own, here its first."""
+        sources = blobs(depth=5, noise=0.05)
+        sources[:, [1, 3, 4]] *= 0.8
+        settings = {**TINY, **GUIDED, "precision": "float64", "steps": 8, "warm_start": True, "warm_steps": 3}
+        both = fuse(sources, DeepImagePrior(**settings, batch=2))
+        assert both.info["iterations"].count(8) == 2
+        for part in (slice(0, 2), slice(2, 5)):
+            alone = fuse(sources[:, part], DeepImagePrior(**settings)).array
+            np.testing.assert_allclose(both.array[part], alone, atol=1e-5)
+
+    def test_slices_side_by_side_stop_one_by_one(self):
+        """A slice that has stopped keeps what it has, while the others go on."""
+        sources = np.concatenate([blobs(noise=0.2), blobs(noise=0.05)], axis=1)
+        settings = {**TINY, **GUIDED, "precision": "float64", "stop": "discrepancy", "steps": 300}
+        both = fuse(sources, DeepImagePrior(**settings, batch=2))
+        steps = both.info["iterations"]
+        quick = int(np.argmin(steps))
+        assert steps[quick] < steps[1 - quick] < 300
+        settings |= {"stop": "never", "steps": steps[quick], "batch": 2}
+        np.testing.assert_array_equal(
+            both.array[quick], fuse(sources, DeepImagePrior(**settings)).array[quick]
+        )
+
+    def test_too_little_memory_is_said_with_what_to_do(self, monkeypatch):
+        def no_memory(*_):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
+
+        monkeypatch.setattr("medfuse.fusion.dip.engine.Engine.step", no_memory)
+        with pytest.raises(DeviceError) as caught:
+            fuse(blobs(), DeepImagePrior(batch=4, **TINY))
+        assert str(caught.value) == (
+            "dip with batch=4, ensemble=1 and width=8: slices of 40×40 do not fit in the memory of cpu; "
+            "set smaller ones"
+        )
+
     def test_cancel_within_one_step(self):
         seen = []
 
@@ -204,38 +250,6 @@ class TestLoop:
         fuse(blobs(depth=2), DeepImagePrior(steps=3, **TINY), lambda f, _: fractions.append(f))
         assert fractions == sorted(fractions)
         assert 0 <= fractions[0] <= fractions[-1] <= 1
-
-
-class TestStopRules:
-    @staticmethod
-    def steps(outputs):
-        """Steps whose outputs are constant images; their distance falls all the time."""
-        for i, value in enumerate(outputs):
-            yield torch.full((1, 4, 4), float(value)), torch.tensor(1.0 / (i + 1))
-
-    def test_never(self):
-        rule = Never()
-        scores = [float(rule.score(*step)) for step in self.steps(range(4))]
-        assert scores == sorted(scores, reverse=True)
-        assert not any(rule.reason(n) for n in range(20))
-
-    def test_discrepancy_stops_at_its_level_and_not_before(self):
-        rule, reasons = Discrepancy(level=0.101), []
-        for n, step in enumerate(self.steps(range(20)), start=1):
-            rule.score(*step)
-            reasons.append(bool(rule.reason(n)))
-        assert reasons.index(True) + 1 == 10  # 1/10 is the first distance within the level
-        assert [n for n, stops in enumerate(reasons, start=1) if stops] == [10, 15, 20]  # looks are rare
-
-    def test_variance_is_that_of_the_window(self):
-        rule = LeastVariance(window=3, patience=10)
-        outputs = [0, 4, 1, 1.5, 1.2, 5, 9, 0]
-        scores = [float(rule.score(*step)) for step in self.steps(outputs)]
-        windows = [np.var(outputs[i - 2 : i + 1]) for i in range(2, len(outputs))]
-        assert scores[:2] == [np.inf, np.inf]
-        np.testing.assert_allclose(scores[2:], windows, rtol=1e-5)
-        assert not rule.reason(10)  # the least is at step 5: no ten steps ago yet
-        assert rule.reason(15) == "the variance of the outputs was least at step 5"
 
 
 class TestStopping:
@@ -435,11 +449,3 @@ class TestParameters:
         assert pickle.loads(pickle.dumps(method)) == method
         assert "steps=5" in repr(method)
         assert METHODS["dip"] is DeepImagePrior
-
-
-@pytest.mark.gpu
-def test_gpu_gives_what_the_cpu_gives():
-    settings = {**TINY, "perturbation": 0.0, "steps": 20}
-    cpu = fuse(blobs(), DeepImagePrior(**settings)).array
-    gpu = fuse(blobs(), DeepImagePrior(**{**settings, "device": "cuda"})).array
-    np.testing.assert_allclose(gpu, cpu, atol=5e-3)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import DeviceError
 from ..progress import Progress
+from ._torch import is_out_of_memory
 from .types import Fused, Stack
 
 __all__ = ["Batch", "fuse_in_batches", "precise"]
@@ -83,7 +84,7 @@ def _attempt(fuse_batch: Callable[[Tensor], Batch], slices: Tensor) -> tuple[Bat
             batch = fuse_batch(slices)
             batch = Batch(batch.array.float().cpu(), {k: v.float().cpu() for k, v in batch.maps.items()})
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         batch = None
     needed = torch.cuda.max_memory_allocated(slices.device) - before if on_cuda else 0
@@ -97,12 +98,3 @@ def _free_memory(device: torch.device) -> float:
         return 0.0
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.cuda.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

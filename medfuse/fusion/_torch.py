@@ -6,7 +6,7 @@ import torch
 
 from ..errors import DeviceError, ParameterError
 
-__all__ = ["resolve_device"]
+__all__ = ["is_out_of_memory", "resolve_device"]
 
 _KINDS = ("cpu", "cuda", "mps")
 
@@ -42,3 +42,13 @@ def _count(kind: str) -> int:
 def _present() -> list[str]:
     names = [f"{kind}:{i}" for kind in ("cuda", "mps") for i in range(_count(kind))]
     return ["cpu", *names]
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the machine had too little memory left."""
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.cuda.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )

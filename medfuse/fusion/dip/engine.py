@@ -16,8 +16,8 @@ denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -28,147 +28,226 @@ from ..gains import closed_form, patch_gains
 from ..noise import NoiseModel
 from .network import SkipNetwork, seeded
 from .problem import Padding, Problem, pad, reflect_padding
-from .run import Run
+from .replay import Replay
+from .run import Fitted, Run
 from .stopping import Discrepancy, LeastVariance, Never, StopRule
 
 if TYPE_CHECKING:
     from .method import DeepImagePrior
 
-__all__ = ["Engine", "Outcome", "outcome", "stop_rule"]
+__all__ = ["Engine", "Outcome", "noise_in_data", "outcome", "stop_rule"]
 
 _RENEW_NOISE = 10  # steps between looks at what is drawn, to know the noise at each brightness better
 _BRIGHTNESSES = 1024  # entries in the table of a noise model on the device
 
 
 class Engine:
-    """Fits slices of one size: ``start`` a run, ``step`` it.  With a warm start the network lives on."""
+    """Fits slices of one size, some side by side: ``start`` a run, ``step`` while it ``goes_on``.
 
-    def __init__(self, settings: DeepImagePrior, noise: tuple[NoiseModel, ...], device: torch.device):
+    Every slice has networks of its own; those of an ensemble and of all slices are the groups of one
+    network.  What a step reads and writes keeps its place in memory from the first slice to the last, so
+    that a GPU can replay one recorded step.
+
+    Attributes
+    ----------
+    run:
+        What is known of the slices being fitted.
+    """
+
+    run: Run
+
+    def __init__(self, settings: DeepImagePrior, noise: Sequence[NoiseModel], device: torch.device):
         self.settings = settings
         self.device = device
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self._generator = torch.Generator(device).manual_seed(settings.seed)
-        self._has_network = False
         brightness = np.linspace(0, 1, _BRIGHTNESSES)
         self._deviations = self._tensor(np.stack([model.deviation(brightness) for model in noise]))
+        self._is_built = False
 
-    def start(self, problem: Problem) -> Run:
-        """Begin a slice: with a fresh network, or a warm one where there is one and the settings say so."""
-        s = self.settings
-        is_warm = s.warm_start and self._has_network
-        padding = reflect_padding(problem.target.shape, s.scales)
-        top = s.top(len(problem.sources))
-        data = problem.sources if s.draws == "sources" else problem.target[None] / top
-        guide = self._guide(problem, padding)
-        if not is_warm:
-            self._renew(guide.shape[0], len(data))
-        self._noise = self._tensor(pad(problem.deviations, padding))
-        gains = self._tensor(pad(problem.gains, padding))
-        rule = stop_rule(s, problem)
-        limit = s.warm_steps if is_warm else s.steps
-        return Run(guide, self._tensor(pad(data, padding)), gains, top, padding, limit, rule, s.keep)
+    def start(self, problems: Sequence[Problem], *, fresh: bool = True) -> Run:
+        """Begin slices: with fresh networks, or with those that were fitted last.
 
-    def step(self, run: Run) -> None:
-        """One step of the optimiser, and one more output in ``run``."""
+        The first call decides how many slices there are side by side, and their size.
+        """
         s = self.settings
-        guide, opposite = self._recorrupted(run) if s.recorruption else self._perturbed(run)
+        padding = reflect_padding(problems[0].target.shape, s.scales)
+        given = _Given(
+            guide=self._guides(problems, padding),
+            data=self._padded([_data(problem, s) for problem in problems], padding),
+            gains=self._padded([problem.gains for problem in problems], padding),
+            noise=self._padded([problem.deviations for problem in problems], padding),
+        )
+        if not self._is_built:
+            self._given, self._top = given, s.top(len(problems[0].sources))
+            self._build(padding)
+        else:
+            for kept, new in zip(self._given, given, strict=True):
+                kept.copy_(new)
+        if fresh:
+            self._renew()
+        noise = self._tensor(np.asarray([noise_in_data(problem, s) for problem in problems]))
+        self.run.restart(s.steps if fresh else s.warm_steps, noise)
+        return self.run
+
+    def step(self) -> None:
+        """One step of the optimiser for every slice, and one more output in ``run``."""
+        self._replay()
+        self.run.steps += 1
+        if self.settings.draws == "sources" and self.run.steps % _RENEW_NOISE == 0:
+            self._given.noise.copy_(self._noise_of(self.run.mean))
+
+    def _step(self) -> None:
+        s, given = self.settings, self._given
+        guide, opposite = self._recorrupted() if s.recorruption else self._perturbed()
         drawn = self._network(_side_by_side(guide))
-        drawn = drawn.view(s.ensemble, -1, s.output_channels, *guide.shape[2:])
-        apart = drawn - run.data[:, None]
-        loss = (apart + opposite).square().mean()
+        drawn = drawn.view(*guide.shape[:2], -1, s.output_channels, *guide.shape[3:])
+        apart = drawn - given.data[:, None, :, None]
+        loss = (apart + opposite).square().flatten(1).mean(dim=1).sum()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         with torch.no_grad():
-            run.add(drawn.mean(dim=2), apart.square().mean())
-            if s.draws == "sources" and run.steps % _RENEW_NOISE == 0:
-                self._noise = self._noise_of(run.mean)
+            self.run.take(drawn.mean(dim=3), apart.square().flatten(1).mean(dim=1))
 
-    def _perturbed(self, run: Run) -> tuple[Tensor, Tensor]:
-        """The guide (members, channels, y, x) with a little fresh noise; the data stay as they are."""
-        noise = self._normal((self.settings.ensemble, *run.guide.shape))
-        return run.guide + self.settings.perturbation * noise, torch.zeros((), device=self.device)
+    def _perturbed(self) -> tuple[Tensor, Tensor]:
+        """The guide (slices, members, channels, y, x) with fresh noise; the data stay as they are."""
+        guide = self._given.guide[:, None]
+        noise = self._normal((len(guide), self.settings.ensemble, *guide.shape[2:]))
+        return guide + self.settings.perturbation * noise, torch.zeros((), device=self.device)
 
-    def _recorrupted(self, run: Run) -> tuple[Tensor, Tensor]:
-        """The guide made of y + αz, and z/α as it lies in the data (members, k, 1, y, x)."""
+    def _recorrupted(self) -> tuple[Tensor, Tensor]:
+        """The guide made of y + αz, and z/α as it lies in the data (slices, members, k, 1, y, x)."""
         s = self.settings
-        z = self._noise * self._normal((s.ensemble, *self._noise.shape))
-        sources = run.guide[:-1] + s.recorruption * z
-        guide = torch.cat([sources, (run.gains * sources).sum(dim=1, keepdim=True)], dim=1)
-        in_data = z if s.draws == "sources" else (run.gains * z).sum(dim=1, keepdim=True) / run.top
-        return guide, in_data[:, :, None] / s.recorruption
+        guide, _, gains, noise = (tensor[:, None] for tensor in self._given)
+        z = noise * self._normal((len(noise), s.ensemble, *noise.shape[2:]))
+        sources = guide[:, :, :-1] + s.recorruption * z
+        seen = torch.cat([sources, (gains * sources).sum(dim=2, keepdim=True)], dim=2)
+        in_data = z if s.draws == "sources" else (gains * z).sum(dim=2, keepdim=True) / self._top
+        return seen, in_data[:, :, :, None] / s.recorruption
 
-    def remember(self) -> Any:
-        """The network and its optimiser as they are, for :meth:`return_to`."""
-        return copy.deepcopy((self._network.state_dict(), self._optimizer.state_dict()))
+    def remember(self) -> list[Tensor]:
+        """The networks and their optimiser as they are after some step, for :meth:`return_to`."""
+        return [tensor.clone() for tensor in self._state()]
 
-    def return_to(self, remembered: Any) -> None:
+    def return_to(self, remembered: list[Tensor]) -> None:
         """Go on from what :meth:`remember` gave."""
-        network, optimizer = copy.deepcopy(remembered)
-        self._network.load_state_dict(network)
-        self._optimizer.load_state_dict(optimizer)
+        for tensor, value in zip(self._state(), remembered, strict=True):
+            tensor.copy_(value)
 
-    def _renew(self, n_inputs: int, n_images: int) -> None:
-        s = self.settings
+    def _state(self) -> list[Tensor]:
+        """All that a step changes in the networks and the optimiser."""
+        parameters = list(self._network.parameters())
+        moments = [tensor for one in parameters for tensor in self._optimizer.state[one].values()]
+        return [*(one.detach() for one in parameters), *moments]
 
-        def build() -> SkipNetwork:
+    def _build(self, padding: Padding) -> None:
+        s, slices = self.settings, len(self._given.data)
+
+        def build(members: int) -> SkipNetwork:
             return SkipNetwork(
-                n_inputs,
-                n_images * s.output_channels,
+                self._given.guide.shape[1],
+                self._given.data.shape[1] * s.output_channels,
                 s.width,
                 s.scales,
                 s.skip_channels,
-                members=s.ensemble,
+                members=members,
                 corrects=s.output == "correction",
                 half=s.precision == "bfloat16",
             )
 
-        self._network = seeded(build, s.seed).to(self.device, self._dtype)
+        first = seeded(lambda: build(s.ensemble), s.seed)
+        self._network = build(slices * s.ensemble).to(self.device, self._dtype)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch accepts it
-        self._has_network = True
-        fused = self.device.type == "cuda"  # one kernel for all parameters
-        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=s.learning_rate, fused=fused)
+        # Every slice begins with the same weights.
+        self._initial = [
+            one.detach().repeat(slices, *[1] * (one.ndim - 1)).to(self.device, self._dtype)
+            for one in first.parameters()
+        ]
+        on_cuda = self.device.type == "cuda"  # fused: one kernel for all parameters; capturable: see Replay
+        self._optimizer = torch.optim.Adam(
+            self._network.parameters(), lr=s.learning_rate, fused=on_cuda, capturable=on_cuda
+        )
+        self._replay = Replay(self._step, self.device, self._generator)
+        most = max(s.steps, s.warm_steps) if s.warm_start else s.steps
+        self.run = Run(self._given.data, padding, most, stop_rule(s, self._given.data), s.keep)
+        self._is_built = True
 
-    def _guide(self, problem: Problem, padding: Padding) -> Tensor:
-        """The network's input (channels, y, x): noise as in the paper, or the images themselves."""
+    def _renew(self) -> None:
+        with torch.no_grad():
+            for one, initial in zip(self._network.parameters(), self._initial, strict=True):
+                one.copy_(initial)
+                for moment in self._optimizer.state[one].values():
+                    moment.zero_()
+
+    def _guides(self, problems: Sequence[Problem], padding: Padding) -> Tensor:
+        """The networks' input (slices, channels, y, x): noise as in the paper, or the images themselves."""
         s = self.settings
         if s.input == "noise":
-            sizes = (n + sum(pair) for n, pair in zip(problem.target.shape, padding, strict=True))
+            sizes = (n + sum(pair) for n, pair in zip(problems[0].target.shape, padding, strict=True))
             cpu = torch.Generator().manual_seed(s.seed)
-            noise = torch.rand(len(problem.sources), *sizes, generator=cpu)
-            return 0.1 * noise.to(self.device, self._dtype)
-        sources, target = problem.sources, problem.target
-        if s.input == "denoised":
-            pairs = zip(sources, problem.noise, strict=True)
-            sources = np.stack([denoise(source, "nlm", model) for source, model in pairs])
-            target = closed_form(sources, patch_gains(sources, s.patch))
-        return self._tensor(pad(np.stack([*sources, target]), padding))
+            noise = torch.rand(len(problems[0].sources), *sizes, generator=cpu)
+            return 0.1 * noise.to(self.device, self._dtype).repeat(len(problems), 1, 1, 1)
+        return self._padded([_guide(problem, s) for problem in problems], padding)
 
     def _noise_of(self, means: Tensor) -> Tensor:
-        """Standard deviation (n, y, x) of the noise about images of these mean values."""
+        """Standard deviation (slices, n, y, x) of the noise about images of these mean values."""
         index = (means.clamp(0, 1) * (_BRIGHTNESSES - 1)).round().long()
-        return torch.stack([table[k] for table, k in zip(self._deviations, index, strict=True)])
+        sources = zip(self._deviations, index.unbind(1), strict=True)
+        return torch.stack([table[k] for table, k in sources], dim=1)
 
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=self._generator, device=self.device).to(self._dtype)
+
+    def _padded(self, slices: list[np.ndarray], padding: Padding) -> Tensor:
+        return self._tensor(pad(np.stack(slices), padding))
 
     def _tensor(self, image: np.ndarray) -> Tensor:
         return torch.as_tensor(image, dtype=self._dtype, device=self.device)
 
 
+class _Given(NamedTuple):
+    """What a step works on, by slice: all (slices, channels, y, x)."""
+
+    guide: Tensor
+    data: Tensor
+    gains: Tensor
+    noise: Tensor
+
+
+def _guide(problem: Problem, s: DeepImagePrior) -> np.ndarray:
+    """The sources and the target, as they are or after denoising (n + 1, y, x)."""
+    sources, target = problem.sources, problem.target
+    if s.input == "denoised":
+        pairs = zip(sources, problem.noise, strict=True)
+        sources = np.stack([denoise(source, "nlm", model) for source, model in pairs])
+        target = closed_form(sources, patch_gains(sources, s.patch))
+    return np.stack([*sources, target])
+
+
 def _side_by_side(by_member: Tensor) -> Tensor:
-    """(members, channels, y, x) as the groups of one image (1, members · channels, y, x)."""
-    return by_member.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
+    """(slices, members, channels, y, x) as the groups of one image (1, slices · members · channels, y, x)."""
+    return by_member.flatten(0, 2)[None].contiguous(memory_format=torch.channels_last)
 
 
-def stop_rule(s: DeepImagePrior, problem: Problem) -> StopRule:
-    """The rule that the settings name, for one slice."""
+def _data(problem: Problem, s: DeepImagePrior) -> np.ndarray:
+    """What the outputs are fitted to (k, y, x)."""
+    return problem.sources if s.draws == "sources" else problem.target[None] / s.top(len(problem.sources))
+
+
+def noise_in_data(problem: Problem, s: DeepImagePrior) -> float:
+    """Mean variance of the noise in what the outputs are fitted to: where the discrepancy stops."""
+    if s.draws == "sources":
+        return float(np.square(problem.deviations).mean())
+    return float(np.square(problem.target_deviation / s.top(len(problem.sources))).mean())
+
+
+def stop_rule(s: DeepImagePrior, outputs: Tensor) -> StopRule:
+    """The rule that the settings name, for outputs (slices, k, y, x)."""
     if s.stop == "discrepancy":
-        top = s.top(len(problem.sources))
-        deviation = problem.deviations if s.draws == "sources" else problem.target_deviation / top
-        return Discrepancy(s.stop_factor * float(np.square(deviation).mean()))
+        return Discrepancy(s.stop_factor, len(outputs), outputs.device)
     if s.stop == "variance":
-        return LeastVariance(s.stop_window, s.stop_patience)
+        return LeastVariance(s.stop_window, s.stop_patience, outputs)
     return Never()
 
 
@@ -180,11 +259,12 @@ class Outcome(NamedTuple):
     deviation: np.ndarray
 
 
-def outcome(run: Run, problem: Problem, settings: DeepImagePrior) -> Outcome:
-    """X0 of a run: what the network drew, or the closed form of the sources that it drew."""
-    images, variance = run.images(), run.variance()
+def outcome(fitted: Fitted, problem: Problem, settings: DeepImagePrior) -> Outcome:
+    """X0 of a slice: what the network drew, or the closed form of the sources that it drew."""
+    images, variance = fitted.images, fitted.variance
     if settings.draws == "fused":
-        return Outcome(run.top * images[0], problem.gains, run.top * np.sqrt(variance[0]))
+        top = settings.top(len(problem.sources))
+        return Outcome(top * images[0], problem.gains, top * np.sqrt(variance[0]))
     deviations = np.sqrt(variance)
     pairs = list(zip(problem.noise, images, deviations, strict=True))
     sources = np.stack([model.unclip(image) for model, image, _ in pairs])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ...errors import ParameterError
+from ...errors import DeviceError, ParameterError
 from ...progress import Progress, ignore, subrange
 from ..gains import PATCH
 from ..headroom import HEADROOMS, within_range
@@ -19,8 +19,12 @@ from ..pca import gain_shares
 from ..types import Fused, SliceFusion, Stack, stack_slices
 
 if TYPE_CHECKING:
+    import torch
+
     from .engine import Engine
     from .problem import Problem
+    from .run import Fitted
+    from .walk import Move
 
 __all__ = ["DeepImagePrior"]
 
@@ -113,6 +117,11 @@ class DeepImagePrior:
     stop_patience: int = parameter(1000, "variance stop: steps without a better one", minimum=1)
     warm_start: bool = parameter(False, "start a slice from the network of its neighbour")
     warm_steps: int = parameter(2000, "steps for a slice that is started warm", minimum=1)
+    batch: int = parameter(
+        1,
+        "slices fitted side by side, each with its own network; more keep a GPU busy and take more memory",
+        minimum=1,
+    )
     noise_floor: float = parameter(
         0.0, "noise (standard deviation in the target) below which the target itself is returned", minimum=0.0
     )
@@ -164,14 +173,21 @@ class DeepImagePrior:
         return 1.0 if self.draws == "sources" or self.headroom == "clip" else math.sqrt(n_sources)
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
-        """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step."""
-        from .._torch import resolve_device
-        from .engine import Engine
+        """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step, on a GPU within some twenty."""
+        from .._torch import is_out_of_memory, resolve_device
 
         device = resolve_device(self.device)
         noise = tuple(estimate_noise(source) for source in sources)
-        engine = Engine(self, noise, device)
-        fused = self._walk(engine, sources, noise, progress)
+        try:
+            fused = self._walk(sources, noise, device, progress)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            rows, columns = sources.shape[2:]
+            raise DeviceError(
+                f"dip with batch={self.batch}, ensemble={self.ensemble} and width={self.width}: slices of "
+                f"{columns}×{rows} do not fit in the memory of {device}; set smaller ones"
+            ) from error
         facts = {
             "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
             "device": str(device),
@@ -191,9 +207,10 @@ class DeepImagePrior:
         ]
 
     def _walk(
-        self, engine: Engine, sources: Stack, noise: tuple[NoiseModel, ...], progress: Progress
+        self, sources: Stack, noise: tuple[NoiseModel, ...], device: torch.device, progress: Progress
     ) -> Fused:
-        """Every slice: from the key slice up, then from the key slice's network down."""
+        """Every slice: the closed form of those that are clean, the networks' images of the others."""
+        from .engine import Engine
         from .problem import Problem
 
         depth = sources.shape[1]
@@ -202,37 +219,49 @@ class DeepImagePrior:
             problem = Problem(sources[:, z], noise, self.patch)
             if problem.noise_level < self.noise_floor:
                 done[z] = self._closed_form(problem)
-        key_state = None
-        for leg in self._legs([z for z in range(depth) if z not in done], sources):
-            for z in leg:
-                part = subrange(progress, len(done) / depth, (len(done) + 1) / depth)
-                problem = Problem(sources[:, z], noise, self.patch)
-                done[z] = self._fit(engine, problem, f"slice {z + 1} of {depth}", part)
-                key_state = key_state or engine.remember()
-            engine.return_to(key_state)
+        engine = Engine(self, noise, device)
+        key_state: list[torch.Tensor] = []
+        for move in self._moves([z for z in range(depth) if z not in done], sources):
+            part = subrange(progress, len(done) / depth, (len(done) + sum(move.counts)) / depth)
+            if move.start == "back":
+                engine.return_to(key_state)
+            problems = [Problem(sources[:, z], noise, self.patch) for z in move.slices]
+            slices = self._fit(engine, problems, move, f"{_numbers(move)} of {depth}", part)
+            found = zip(move.slices, slices, move.counts, strict=True)
+            done |= {z: one for z, one, counts in found if counts}
+            if self.warm_start and not key_state:
+                key_state = engine.remember()
         progress(1.0, f"{depth} slices fused")
         return stack_slices([done[z] for z in range(depth)])
 
-    def _legs(self, noisy: list[int], sources: Stack) -> tuple[list[int], ...]:
-        """The slices to fit in their order; a warm start begins where there is most to learn from."""
-        if not self.warm_start or not noisy:
-            return (noisy,) if noisy else ()
-        key = max(noisy, key=lambda z: float(sources[:, z].mean()))
-        down = [z for z in reversed(noisy) if z < key]
-        return ([z for z in noisy if z >= key], *([down] if down else []))
+    def _moves(self, noisy: list[int], sources: Stack) -> Iterable[Move]:
+        from .walk import cold_walk, warm_walk
 
-    def _fit(self, engine: Engine, problem: Problem, name: str, progress: Progress) -> SliceFusion:
+        if not noisy:
+            return ()
+        places = min(self.batch, len(noisy))
+        if not self.warm_start:
+            return cold_walk(noisy, places)
+        return warm_walk(noisy, places, [float(one.mean()) for one in sources.swapaxes(0, 1)])
+
+    def _fit(
+        self, engine: Engine, problems: list[Problem], move: Move, name: str, progress: Progress
+    ) -> list[SliceFusion]:
+        """The slices of one move, those that do not count as well."""
+        run = engine.start(problems, fresh=move.start == "fresh")
+        while run.goes_on():
+            progress(run.steps / run.limit, f"{name}, step {run.steps + 1} of {run.limit}")
+            engine.step()
+        return [self._result(run.fitted(i), problem) for i, problem in enumerate(problems)]
+
+    def _result(self, fitted: Fitted, problem: Problem) -> SliceFusion:
         from .engine import outcome
 
-        run = engine.start(problem)
-        while not run.stop_reason:
-            progress(run.steps / run.limit, f"{name}, step {run.steps + 1} of {run.limit}")
-            engine.step(run)
-        fused, gains, deviation = outcome(run, problem, self)
+        fused, gains, deviation = outcome(fitted, problem, self)
         info = {
-            "iterations": run.steps,
-            "stop_reason": run.stop_reason,
-            "distances": run.curve(),
+            "iterations": fitted.steps,
+            "stop_reason": fitted.stop_reason,
+            "distances": fitted.curve,
             **_facts(problem, fused),
         }
         image = within_range(fused, len(problem.sources), self.headroom)
@@ -250,6 +279,12 @@ class DeepImagePrior:
         return SliceFusion(
             image, {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}, info
         )
+
+
+def _numbers(move: Move) -> str:
+    """The slices that a move is for, as a reader counts them: "slice 7", "slices 3, 8, 13"."""
+    numbers = [str(z + 1) for z, counts in zip(move.slices, move.counts, strict=True) if counts]
+    return ("slice " if len(numbers) == 1 else "slices ") + ", ".join(numbers)
 
 
 def _facts(problem: Problem, fused: np.ndarray) -> dict[str, float]:

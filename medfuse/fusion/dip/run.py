@@ -1,128 +1,157 @@
-"""One slice being fitted: what is kept of its outputs."""
+"""Slices being fitted side by side: what is kept of their outputs."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .problem import Padding
+from .replay import Lookout
 from .stopping import StopRule
 
-__all__ = ["Run"]
+__all__ = ["Fitted", "Run"]
 
 _CURVE_POINTS = 50  # how many distances of a slice the provenance keeps
 _LONGEST = 0.97  # the mean over late outputs reaches back some 33 steps at most …
 _SHARE = 3  # … and over about the last fifth of the steps while there are fewer
 
 
+class Fitted(NamedTuple):
+    """What became of one slice.
+
+    ``images`` (k, y, x) are what is kept of the outputs, ``variance`` (k, y, x) is that of late outputs and
+    of the members of an ensemble, ``curve`` the distances to the data, thinned to some fifty.
+    """
+
+    images: np.ndarray
+    variance: np.ndarray
+    steps: int
+    stop_reason: str
+    curve: list[float]
+
+
 class Run:
-    """The best output so far, and mean and variance of the late ones; all of it stays on the device.
+    """The best output so far, and mean and variance of the late ones, of each slice.
+
+    Everything stays on the device, in memory that stays where it is from one run to the next.
 
     Parameters
     ----------
-    guide:
-        What the network sees (channels, y, x), before fresh noise.
-    data:
-        What its outputs are fitted to (k, y, x).
-    gains:
-        (n, y, x).
-    top:
-        The value of the fused image that the number 1 stands for in ``data``.
+    like:
+        Any (slices, k, y, x) of the size, type and device of the outputs' means.
     padding:
-        What lies beyond the slice in all of these.
-    limit:
-        Most steps.
+        What lies beyond the slices in them.
+    most:
+        Most steps of any run.
     rule:
-        When to stop, and which step is the best.
+        When to stop a slice, and which step is its best.
     keep:
         "best" or "average".
 
     Attributes
     ----------
-    distances:
-        Mean squared distance to the data of every step.
     last:
-        The latest output (k, y, x), padding included.
+        The latest outputs (slices, k, y, x), padding included.
+    mean:
+        Their mean over late steps, likewise.
+    limit, steps:
+        Most steps of this run, and steps begun so far.
+    distances:
+        Mean squared distance to the data (steps, slices) of the steps begun.
     """
 
-    def __init__(
-        self,
-        guide: Tensor,
-        data: Tensor,
-        gains: Tensor,
-        top: float,
-        padding: Padding,
-        limit: int,
-        rule: StopRule,
-        keep: str,
-    ):
-        self.guide = guide
-        self.data = data
-        self.gains = gains
-        self.top = top
-        self.limit = limit
-        self.distances: list[Tensor] = []
+    def __init__(self, like: Tensor, padding: Padding, most: int, rule: StopRule, keep: str):
         self._padding = padding
         self._rule = rule
         self._keep = keep
-        self.last = self._mean = self._variance = self._kept = self._spread = torch.zeros_like(data)
-        self._best = torch.full((), torch.inf, device=data.device)
+        self.limit = self.steps = 0
+        self.last, self.mean, self._variance, self._kept, self._spread = (
+            torch.zeros_like(like) for _ in range(5)
+        )
+        slices, device = len(like), like.device
+        self._best = torch.zeros_like(like[:, 0, 0, 0])
+        self._is_done = torch.zeros(slices, dtype=torch.bool, device=device)
+        self._done_after = torch.zeros(slices, dtype=torch.int64, device=device)
+        self._are_done = torch.zeros((), dtype=torch.bool, device=device)
+        self._step = torch.zeros((), dtype=torch.int64, device=device)
+        self._distances = torch.zeros((most, slices), dtype=like.dtype, device=device)
+        shares = [max((_SHARE + 1) / (step + _SHARE), 1 - _LONGEST) for step in range(1, most + 1)]
+        self._shares = torch.tensor(shares, dtype=like.dtype, device=device)
 
-    def add(self, outputs: Tensor, distance: Tensor) -> None:
-        """Take in one step: outputs (members, k, y, x) and their mean squared distance to the data."""
-        self.distances.append(distance)
-        self.last = outputs.mean(dim=0)
-        self._average(outputs)
-        score = self._rule.score(self.last, distance)
-        kept = self._mean if self._keep == "average" else self.last
-        if self._keep == "average" and not self._rule.selects:
-            self._kept, self._spread = kept, self._variance
-            return
-        is_better = (score < self._best) | ~torch.isfinite(self._best)
-        self._kept = torch.where(is_better, kept, self._kept)
-        self._spread = torch.where(is_better, self._variance, self._spread)
-        self._best = torch.minimum(score, self._best)
+    def restart(self, limit: int, noise: Tensor) -> None:
+        """Begin other slices; ``noise`` (slices,) is the mean noise variance in the data of each."""
+        self.limit, self.steps = limit, 0
+        self._rule.restart(noise)
+        for tensor in (
+            self.mean,
+            self._variance,
+            self._is_done,
+            self._done_after,
+            self._are_done,
+            self._step,
+        ):
+            tensor.zero_()
+        self._best.fill_(torch.inf)
+        self._lookout = Lookout()
 
-    def _average(self, outputs: Tensor) -> None:
-        share = max((_SHARE + 1) / (self.steps + _SHARE), 1 - _LONGEST)
-        change = outputs - self._mean
-        self._mean = self._mean + share * change.mean(dim=0)
+    @property
+    def distances(self) -> Tensor:
+        return self._distances[: self.steps]
+
+    def take(self, outputs: Tensor, distances: Tensor) -> None:
+        """Take in one step: outputs (slices, members, k, y, x), their mean squared distances (slices,)."""
+        index = self._step.reshape(1).clone()
+        self._step += 1
+        self._distances.index_copy_(0, index, distances[None])
+        self.last.copy_(outputs.mean(dim=1))
+        self._average(outputs, self._shares[index])
+        score, stops = self._rule.look(self.last, distances, self._step)
+        averages = self._keep == "average"
+        if averages and not self._rule.selects:
+            takes = ~self._is_done
+        else:
+            takes = ~self._is_done & ((score < self._best) | ~torch.isfinite(self._best))
+        self._best.copy_(torch.where(takes, score, self._best))
+        self._put(takes, self.mean if averages else self.last, self._kept)
+        self._put(takes, self._variance, self._spread)
+        self._done_after += ~self._is_done
+        self._is_done |= stops
+        self._are_done.copy_(self._is_done.all())
+
+    @staticmethod
+    def _put(takes: Tensor, new: Tensor, kept: Tensor) -> None:
+        kept.copy_(torch.where(takes[:, None, None, None], new, kept))
+
+    def _average(self, outputs: Tensor, share: Tensor) -> None:
+        change = outputs - self.mean[:, None]
+        self.mean.add_(share * change.mean(dim=1))
         # The first outputs stand for themselves: their distance from the zero before them is no variance.
-        spread = change.square().mean(dim=0) if self.steps > 1 else outputs.var(dim=0, correction=0)
-        self._variance = (1 - share) * (self._variance + share * spread)
+        spread = torch.where(self._step > 1, change.square().mean(dim=1), outputs.var(dim=1, correction=0))
+        self._variance.add_(share * spread).mul_(1 - share)
 
-    @property
-    def steps(self) -> int:
-        """Steps done."""
-        return len(self.distances)
+    def goes_on(self) -> bool:
+        """Whether another step is to be made; asked once a step."""
+        return self.steps < self.limit and not self._lookout.sees(self._are_done)
 
-    @property
-    def stop_reason(self) -> str:
-        """Why to stop now, or "" to go on."""
-        reason = self._rule.reason(self.steps) if self.steps else ""
-        return reason or (f"all {self.limit} steps done" if self.steps >= self.limit else "")
-
-    @property
-    def mean(self) -> Tensor:
-        """Mean (k, y, x) of the late outputs, padding included."""
-        return self._mean
-
-    def images(self) -> np.ndarray:
-        """What is kept of the outputs (k, y, x)."""
-        return self._crop(self._kept)
-
-    def variance(self) -> np.ndarray:
-        """Variance (k, y, x) of late outputs and of the members of an ensemble."""
-        return self._crop(self._spread)
-
-    def curve(self) -> list[float]:
-        """The distances of the steps, thinned to some fifty."""
-        return [float(distance) for distance in self.distances[:: max(1, self.steps // _CURVE_POINTS)]]
+    def fitted(self, z: int) -> Fitted:
+        """What became of slice ``z`` of those side by side."""
+        steps = int(self._done_after[z])
+        curve = self._distances[:steps, z].tolist()
+        is_stopped = bool(self._is_done[z])
+        return Fitted(
+            self._crop(self._kept[z]),
+            self._crop(self._spread[z]),
+            steps,
+            self._rule.reason(z) if is_stopped else f"all {steps} steps done",
+            curve[:: max(1, steps // _CURVE_POINTS)],
+        )
 
     def _crop(self, images: Tensor) -> np.ndarray:
         inside = tuple(
             slice(before, n - after)
             for n, (before, after) in zip(images.shape[1:], self._padding, strict=True)
         )
-        return images.cpu().numpy()[(slice(None), *inside)]
+        return images.cpu().numpy()[(slice(None), *inside)].copy()  # the next slice overwrites ``images``

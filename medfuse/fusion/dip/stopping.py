@@ -1,12 +1,12 @@
 """When to stop a fit, and which of its outputs is the best: rules that look at each step.
 
-The network draws structure first and noise later, so that the stop decides.  A rule scores every
-step; the smaller, the better.
+The network draws structure first and noise later, so that the stop decides.  A rule scores every step of
+every slice, the smaller the better, and says where a slice has got far enough.  Both stay on the device,
+in memory that stays where it is.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 import torch
@@ -14,21 +14,27 @@ from torch import Tensor
 
 __all__ = ["Discrepancy", "LeastVariance", "Never", "StopRule"]
 
-CHECK_EVERY = 5  # steps between looks at a number on the device: each look waits for it
-
 
 class StopRule(Protocol):
-    """What a run asks after each step."""
+    """What a run asks at each step."""
 
     selects: bool
     """Whether the step with the smallest score is the one to keep, and not the last one."""
 
-    def score(self, output: Tensor, distance: Tensor) -> Tensor:
-        """The score of a step: its output (k, y, x), its mean squared distance to the data."""
+    def restart(self, noise: Tensor) -> None:
+        """Forget all steps; ``noise`` (slices,) is the mean noise variance in the data of each slice."""
         ...
 
-    def reason(self, steps: int) -> str:
-        """Why to stop after so many steps, or ""."""
+    def look(self, outputs: Tensor, distances: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        """Score (slices,) of a step, and whether to stop there (slices,).
+
+        ``outputs`` (slices, k, y, x), their mean squared ``distances`` (slices,) to the data, and the
+        number of the ``step`` (), from 1.
+        """
+        ...
+
+    def reason(self, z: int) -> str:
+        """Why slice ``z`` was stopped."""
         ...
 
 
@@ -37,27 +43,33 @@ class Never:
 
     selects = False
 
-    def score(self, output: Tensor, distance: Tensor) -> Tensor:  # noqa: ARG002 - the output is not asked
-        return distance
+    def restart(self, noise: Tensor) -> None:
+        """There is nothing to forget."""
 
-    def reason(self, steps: int) -> str:  # noqa: ARG002 - it looks at nothing
+    def look(self, outputs: Tensor, distances: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return distances, torch.zeros_like(distances, dtype=torch.bool)
+
+    def reason(self, z: int) -> str:  # noqa: ARG002 - it is never asked, because it never stops
         return ""
 
 
-class Discrepancy(Never):
-    """Stop where the distance to the data has fallen to ``level``, their noise variance (Morozov 1966)."""
+class Discrepancy:
+    """Stop where the distance to the data has fallen to ``factor`` times their noise (Morozov 1966)."""
 
-    def __init__(self, level: float):
-        self.level = level
+    selects = False
 
-    def score(self, output: Tensor, distance: Tensor) -> Tensor:  # noqa: ARG002 - the output is not asked
-        self._last = distance
-        return distance
+    def __init__(self, factor: float, slices: int, device: torch.device):
+        self._factor = factor
+        self._level = torch.zeros(slices, device=device)
 
-    def reason(self, steps: int) -> str:
-        if steps % CHECK_EVERY or float(self._last) > self.level:
-            return ""
-        return f"distance to the sources reached the noise level {self.level:.3g}"
+    def restart(self, noise: Tensor) -> None:
+        self._level.copy_(self._factor * noise)
+
+    def look(self, outputs: Tensor, distances: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return distances, distances <= self._level
+
+    def reason(self, z: int) -> str:
+        return f"distance to the sources reached the noise level {float(self._level[z]):.3g}"
 
 
 class LeastVariance:
@@ -71,24 +83,25 @@ class LeastVariance:
 
     selects = True
 
-    def __init__(self, window: int, patience: int):
-        self.patience = patience
-        self._outputs: deque[Tensor] = deque(maxlen=window)
-        self._steps = 0
-        self._best = self._best_step = torch.tensor(torch.inf)
+    def __init__(self, window: int, patience: int, outputs: Tensor):
+        """``outputs`` (slices, k, y, x): any of the shape and on the device that it will look at."""
+        self._window, self._patience = window, patience
+        self._outputs = torch.zeros((window, *outputs.shape), dtype=outputs.dtype, device=outputs.device)
+        self._best = torch.full(outputs.shape[:1], torch.inf, dtype=outputs.dtype, device=outputs.device)
+        self._best_step = torch.zeros_like(self._best, dtype=torch.int64)
 
-    def score(self, output: Tensor, distance: Tensor) -> Tensor:
-        self._steps += 1
-        self._outputs.append(output)
-        if len(self._outputs) < (self._outputs.maxlen or 0):
-            return torch.full_like(distance, torch.inf)
-        variance = torch.stack(tuple(self._outputs)).var(dim=0, correction=0).mean()
-        best = self._best.to(variance.device)
-        self._best_step = torch.where(variance < best, float(self._steps), self._best_step.to(best.device))
-        self._best = torch.minimum(variance, best)
-        return variance
+    def restart(self, noise: Tensor) -> None:  # noqa: ARG002 - it needs no noise level
+        self._best.fill_(torch.inf)
+        self._best_step.zero_()
 
-    def reason(self, steps: int) -> str:
-        if steps % CHECK_EVERY or not steps - float(self._best_step) >= self.patience:
-            return ""
-        return f"the variance of the outputs was least at step {float(self._best_step):.0f}"
+    def look(self, outputs: Tensor, distances: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        self._outputs.index_copy_(0, (step % self._window).reshape(1), outputs[None])
+        variance = self._outputs.var(dim=0, correction=0).mean(dim=(1, 2, 3))
+        variance = variance.where(step >= self._window, torch.inf)
+        is_best = variance < self._best
+        self._best_step.copy_(torch.where(is_best, step, self._best_step))
+        self._best.copy_(torch.where(is_best, variance, self._best))
+        return variance, (step >= self._window) & (step - self._best_step >= self._patience)
+
+    def reason(self, z: int) -> str:
+        return f"the variance of the outputs was least at step {int(self._best_step[z])}"
