@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -223,6 +224,83 @@ class TestAStepCanBeReplayed:
         assert lookout.sees(flag)
 
 
+class TestOnAStandInForCUDA:
+    """The order of calls that PyTorch's documentation of CUDA graphs asks for."""
+
+    @pytest.fixture
+    def log(self, monkeypatch):
+        """torch.cuda as far as it is used, writing down what is asked of it."""
+        log = []
+
+        class Graph:
+            def register_generator_state(self, generator):
+                log.append(("register", generator))
+
+            def replay(self):
+                log.append("replay")
+
+        class Stream:
+            def wait_stream(self, other):
+                log.append("wait")
+
+        @contextmanager
+        def inside(name, *_, **__):
+            log.append(f"begin {name}")
+            yield
+            log.append(f"end {name}")
+
+        current = Stream()
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda *_: current)
+        monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: inside("stream"))
+        monkeypatch.setattr(torch.cuda, "graph", lambda graph, stream: inside("graph"))
+        return log
+
+    def test_a_step_is_recorded_once_and_then_replayed(self, log):
+        generator = torch.Generator()
+        again = Replay(lambda: log.append("step"), torch.device("cuda", 0), generator)
+        for _ in range(6):
+            again()
+        aside = ["wait", "begin stream", "step", "end stream", "wait"]
+        recording = [("register", generator), "begin graph", "step", "end graph", "replay"]
+        assert log == [*aside * 3, *recording, "replay", "replay"]
+
+    def test_a_lookout_sees_what_was_twenty_steps_ago_and_waits_for_that_only(self, monkeypatch):
+        waited, now = [], [0]
+
+        class Event:
+            def record(self, stream):
+                self.step = now[0]
+
+            def synchronize(self):
+                waited.append(self.step)
+
+        class Flag:
+            device = torch.device("cuda", 0)
+            is_set = False
+
+        class Copy:
+            def copy_(self, flag, non_blocking):
+                assert non_blocking
+                self.is_set = flag.is_set
+
+            def __bool__(self):
+                return self.is_set
+
+        monkeypatch.setattr(torch, "empty", lambda *_, dtype, pin_memory: Copy())
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda *_: None)
+        flag, lookout, seen = Flag(), Lookout(), []
+        for step in range(1, 41):
+            now[0] = step
+            flag.is_set = step >= 10
+            seen.append(lookout.sees(flag))
+        assert seen.index(True) + 1 == 30
+        assert waited == list(range(1, 21))
+
+
 def kept(engine):
     """Every tensor that an engine holds from one step to the next, gradients excepted."""
     found, todo, seen = [], [engine], set()
@@ -266,9 +344,8 @@ class TestOnAGPU:
         assert min(differences) > 0.01
 
     def test_a_graph_is_recorded_once_for_a_stack(self, monkeypatch):
-        recorded = []
-        record = Replay._record
-        monkeypatch.setattr(Replay, "_record", lambda self: recorded.append(1) or record(self))
+        recorded, graph = [], torch.cuda.CUDAGraph
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: recorded.append(1) or graph())
         fuse(noisy(4), made({"preset": "fast", "device": "cuda", "steps": 10, "warm_steps": 5}))
         assert recorded == [1]
 

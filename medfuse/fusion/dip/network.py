@@ -95,7 +95,7 @@ class _Scale(nn.Module):
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
         )
         self.join = nn.Sequential(
-            nn.BatchNorm2d(members * (skip + width)),
+            _normalise(members * (skip + width)),
             _convolve(skip + width, width, 3, members),
             _convolve(width, width, 1, members),
         )
@@ -115,9 +115,14 @@ def _convolve(inputs: int, outputs: int, kernel: int, members: int, stride: int 
     channels = members * inputs, members * outputs
     return nn.Sequential(
         nn.Conv2d(*channels, kernel, stride, kernel // 2, padding_mode="reflect", groups=members),
-        nn.BatchNorm2d(members * outputs),
+        _normalise(members * outputs),
         nn.LeakyReLU(0.2, inplace=True),
     )
+
+
+def _normalise(channels: int) -> nn.BatchNorm2d:
+    """By the statistics of the image at hand, always: none are kept, because none are ever used."""
+    return nn.BatchNorm2d(channels, track_running_stats=False)
 
 
 def seeded(build: Callable[[], M], seed: int) -> M:

@@ -46,28 +46,29 @@ class Replay:
             self._function()
             return
         with torch.cuda.device(self._device):
-            if self._calls < _WARM_UP:
-                self._calls += 1
-                self._aside()
-                return
             if self._graph is None:
-                self._graph = self._record()
-            self._graph.replay()
+                self._begin()
+            else:
+                self._graph.replay()
 
-    def _aside(self) -> None:
-        """A call on another stream than the default one, which cannot be recorded."""
-        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            self._function()
-        current.wait_stream(stream)
-
-    def _record(self) -> torch.cuda.CUDAGraph:
+    def _begin(self) -> None:
+        """A call as it is, or the recording and its first replay."""
+        self._calls += 1
+        if self._calls == 1:
+            self._stream = torch.cuda.Stream()  # what runs on the default stream cannot be recorded
+        if self._calls <= _WARM_UP:
+            current = torch.cuda.current_stream()
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                self._function()
+            current.wait_stream(self._stream)
+            return
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=self._stream):
             self._function()
-        return graph
+        graph.replay()
+        self._graph = graph
 
 
 class Lookout:

@@ -97,7 +97,7 @@ class LeastVariance:
     def look(self, outputs: Tensor, distances: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         self._outputs.index_copy_(0, (step % self._window).reshape(1), outputs[None])
         variance = self._outputs.var(dim=0, correction=0).mean(dim=(1, 2, 3))
-        variance = variance.where(step >= self._window, torch.inf)
+        variance = variance.masked_fill(step < self._window, torch.inf)
         is_best = variance < self._best
         self._best_step.copy_(torch.where(is_best, step, self._best_step))
         self._best.copy_(torch.where(is_best, variance, self._best))
