@@ -12,7 +12,13 @@
 Noise is added to the sources in [0, 1], which are then clipped again, as windows do.  The truth is `pca` of
 the clean sources.  The preset `paper` is timed over --paper-steps steps of one slice and scaled to 2000;
 its scores are those of so many steps, no more.  Seconds are of the wall clock; each method runs in a process
-of its own, whose peak memory is given without that of Python and torch at rest.
+of its own, whose peak memory is given without that of Python and torch at rest; on a GPU, that of the GPU.
+
+What a GPU is to be measured by (--device cuda):
+
+    python benchmarks/dip.py --device cuda --slices 1 --paper-steps 2000 --methods "dip paper"
+    python benchmarks/dip.py --device cuda --slices 100 --noise 0.1 --methods pca "dip fast" "dip balanced"
+    python benchmarks/dip.py --device cuda --slices 100 --noise 0.1 --methods "dip balanced" --batch 8
 """
 
 from __future__ import annotations
@@ -34,7 +40,6 @@ from scipy.stats import spearmanr
 
 from medfuse import METRICS, Geometry, fuse, read_volume
 from medfuse.fusion import METHODS, make_method
-from medfuse.fusion.denoising import denoise
 from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
@@ -63,6 +68,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[*RIVALS, *PRESETS])
     parser.add_argument("--paper-steps", type=int, default=20)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=1, help="slices that dip fits side by side")
     parser.add_argument("--cases", action="store_true")
     parser.add_argument("--stopping", action="store_true")
     parser.add_argument("--only", nargs="*", default=[], help="with --stopping: names of cases")
@@ -94,7 +100,7 @@ def one_case(options: argparse.Namespace) -> None:
     rows = {}
     for name in options.methods:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            arguments = (name, noisy, options.paper_steps, options.device)
+            arguments = (name, noisy, options.paper_steps, options.device, options.batch)
             rows[name] = pool.apply(measured, arguments)
     slowest = rows.get("dip paper", max(rows.values(), key=lambda row: row["seconds"]))["seconds"]
     shape = "×".join(str(n) for n in clean.shape[:0:-1])
@@ -110,12 +116,13 @@ def one_case(options: argparse.Namespace) -> None:
         )
 
 
-def measured(name: str, sources: np.ndarray, paper_steps: int, device: str) -> dict:
+def measured(name: str, sources: np.ndarray, paper_steps: int, device: str, batch: int) -> dict:
     """Fuse and measure; in a fresh process."""
     key, values, preset = {**RIVALS, **PRESETS}[name]
     is_paper = preset == "paper"
     if key == "dip":
-        values = {**values, "device": device, **({"steps": paper_steps} if is_paper else {})}
+        values = {**values, "device": device, "batch": batch}
+        values |= {"steps": paper_steps} if is_paper else {}
     method = make_method(METHODS[key], values, preset)
     sources = sources[:, :1] if is_paper else sources
     at_rest = peak()
@@ -127,7 +134,7 @@ def measured(name: str, sources: np.ndarray, paper_steps: int, device: str) -> d
         "array": fused.array,
         "seconds": seconds * (2000 / paper_steps if is_paper else 1),
         "steps": f"{paper_steps} of 2000, scaled" if is_paper else f"{np.mean(iterations):.0f}",
-        "memory": peak() - at_rest,
+        "memory": peak() - at_rest if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20,
     }
 
 
@@ -183,16 +190,12 @@ def clipping(options: argparse.Namespace) -> None:
     """Non-local means as it is, with the clipping undone, and the preset `fast`: mean PSNR over the pairs."""
     print("| noise | pca + nlm | the same, clipping undone | dip fast |\n|---|--:|--:|--:|")
     method = make_method(METHODS["dip"], {"device": options.device}, "fast")
+    rivals = [make_method(METHODS["pca"], {"denoise": "nlm", "unclip": how}) for how in (False, True)]
     for level in (0.05, 0.1, 0.2):
         found = []
         for _, clean in pairs(options.size):
             truth, noisy = fuse(clean, "pca").array, corrupted(clean, level, 0.0)
-            models = [estimate_noise(source) for source in noisy]
-            smooth = [denoise(source[0], "nlm", one) for source, one in zip(noisy, models, strict=True)]
-            undone = [one.unclip(image) for image, one in zip(smooth, models, strict=True)]
-            stacks = [np.stack(images)[:, None].astype(np.float32) for images in (smooth, undone)]
-            results = [*(fuse(stack, "pca").array for stack in stacks), fuse(noisy, method).array]
-            found.append([psnr(result, truth) for result in results])
+            found.append([psnr(fuse(noisy, one).array, truth) for one in (*rivals, method)])
         cells = " | ".join(f"{value:.2f}" for value in np.mean(found, axis=0))
         print(f"| {level:g} | {cells} |", flush=True)
 

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
 
+from medfuse.errors import ParameterError
 from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.fusion.denoising import DENOISERS, denoise
 from medfuse.fusion.headroom import HEADROOMS, within_range
@@ -139,6 +140,27 @@ class TestDenoisers:
         }
         assert errors["nlm"] < 0.5 * errors["none"]
         assert errors["tv"] < 0.5 * errors["none"]
+
+    def test_pca_takes_back_what_clipping_did(self):
+        """The black background of a noisy image is too bright on average; where nothing clips all stays."""
+
+        def pca(stack, **values):
+            return fuse(stack, make_method(METHODS["pca"], {"denoise": "nlm", **values})).array
+
+        truth = np.stack([scene(), scene(seed=3)])[:, None].astype(np.float32)
+        noisy = np.stack([observed(truth[i], white=0.1, seed=i) for i in range(2)]).astype(np.float32)
+        black = (truth == 0).all(axis=0)
+        assert pca(noisy)[black].mean() > 0.04
+        assert pca(noisy, unclip=True)[black].mean() < 0.015
+        wanted = fuse(truth, "pca").array
+        error = lambda image: np.mean((image - wanted) ** 2)  # noqa: E731
+        assert error(pca(noisy, unclip=True)) < 0.75 * error(pca(noisy))
+        middling = 0.3 + 0.4 * noisy
+        np.testing.assert_allclose(pca(middling, unclip=True), pca(middling), atol=0.01)
+
+    def test_nothing_is_unclipped_that_was_not_averaged(self):
+        with pytest.raises(ParameterError, match="unclip=True with denoise=none"):
+            make_method(METHODS["pca"], {"unclip": True})
 
 
 class TestHeadroom:
