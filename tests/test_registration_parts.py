@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from medfuse.registration.bending import Bent
 from medfuse.registration.grids import averaged, interpolation, places, smoothing
+from medfuse.registration.linear import agreement
 from medfuse.registration.mind import describe
 from medfuse.registration.moves import LINEAR
 from medfuse.registration.poses import (
@@ -29,7 +30,7 @@ from medfuse.registration.poses import (
 )
 from medfuse.registration.prepare import prepare
 from medfuse.registration.quality import judge
-from medfuse.registration.search import COARSE, Stage
+from medfuse.registration.search import COARSE, Candidate, Stage
 from medfuse.registration.starts import Comparison
 from medfuse.volume import Geometry, Volume
 
@@ -39,8 +40,8 @@ right_angles = st.sampled_from([-180.0, -90.0, 0.0, 90.0, 180.0])
 GOOD = {
     "mi_before": 0.1,
     "mi_after": 0.8,
-    "agreement_mm": 0.2,
-    "agreement_deg": 0.2,
+    "agreement_mm": 0.1,
+    "agreement_deg": 0.1,
     "rival": 0.7,
     "inverse_consistency_mm": 0.4,
     "halves_mm": 0.3,
@@ -296,12 +297,55 @@ class TestQuickScores:
         assert stage.climb(far, lambda fraction, message: None, "").mi == -np.inf
 
 
+class TestRivals:
+    """What counts as another place where the volumes match."""
+
+    @staticmethod
+    def shifted(mm: float) -> np.ndarray:
+        return rotation_about(np.eye(3), np.zeros(3), np.array([mm, 0, 0]))
+
+    def figures(self, tried: list[Candidate], finalists: list[Candidate]) -> dict[str, float]:
+        array = np.random.default_rng(0).uniform(size=(20, 20, 20))
+        body = prepare(Volume(array, Geometry((20, 20, 20), (5, 5, 5)), "MR"), "fixed", 5.0)
+        return agreement(Stage(body, body, COARSE, 1), finalists, tried)
+
+    def test_a_match_elsewhere_is_a_rival(self) -> None:
+        tried = [
+            Candidate(self.shifted(0), 1.0),
+            Candidate(self.shifted(5), 0.99),
+            Candidate(self.shifted(50), 0.6),
+        ]
+        found = self.figures(tried, [Candidate(self.shifted(0.1), 1.2, self.shifted(0))])
+        assert found["rival"] == pytest.approx(0.6)
+        assert np.isnan(found["agreement_mm"])
+
+    def test_a_place_from_which_the_best_is_reached_is_none(self) -> None:
+        """A rigid search of a volume that is scaled wrongly stops short of the place; a later one goes on."""
+        tried = [
+            Candidate(self.shifted(16), 1.0),
+            Candidate(self.shifted(50), 0.9),
+            Candidate(self.shifted(25), 0.8),
+        ]
+        best = Candidate(self.shifted(0), 1.5, self.shifted(16))
+        found = self.figures(tried, [best, Candidate(self.shifted(0.1), 1.5, self.shifted(25))])
+        assert found["rival"] == pytest.approx(0.9)
+        assert found["agreement_mm"] == pytest.approx(0.1)
+
+    def test_a_place_that_leads_elsewhere_remains_one(self) -> None:
+        tried = [Candidate(self.shifted(0), 1.0), Candidate(self.shifted(25), 0.97)]
+        finalists = [
+            Candidate(self.shifted(0), 1.5, self.shifted(0)),
+            Candidate(self.shifted(30), 1.4, self.shifted(25)),
+        ]
+        assert self.figures(tried, finalists)["rival"] == pytest.approx(0.97)
+
+
 class TestVerdict:
     def test_good_figures_are_ok(self) -> None:
         verdict, reasons = judge(GOOD)
         assert verdict == "ok"
         assert reasons == (
-            "searches from different starts agree within 0.2 mm, registering back returns within 0.4 mm, and "
+            "searches from different starts agree within 0.1 mm, registering back returns within 0.4 mm, and "
             "two halves of the volume agree within 0.3 mm",
         )
         assert judge(GOOD | {"mi_before": np.nan})[0] == "ok"  # the headers alone did not overlap
@@ -309,9 +353,9 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("figure", "value", "words"),
         [
-            ("agreement_mm", 1.1, "no second search confirms"),
+            ("agreement_mm", 0.25, "no second search confirms"),
             ("agreement_mm", np.nan, "no second search confirms"),
-            ("agreement_deg", 1.1, "no second search confirms"),
+            ("agreement_deg", 0.25, "no second search confirms"),
             ("rival", 0.97, "97% of the best match"),
             ("inverse_consistency_mm", 3.1, "registering back ends 3.1 mm away"),
             ("inverse_consistency_mm", np.nan, "registering back"),
@@ -365,6 +409,6 @@ class TestVerdict:
         assert judge(speckled, compares="edges")[0] == "ok"
 
     def test_limits_shrink_with_the_body(self) -> None:
-        figures = GOOD | {"agreement_mm": 0.9}
+        figures = GOOD | {"agreement_mm": 0.15}
         assert judge(figures)[0] == "ok"
         assert judge(figures, scale=0.3)[0] == "doubtful"

@@ -15,7 +15,7 @@ from .poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, 
 from .search import Candidate, Stage, Within, anywhere
 from .starts import Comparison, best_starts, everywhere, is_near, nearby
 
-__all__ = ["Found", "Wanted", "search_linear"]
+__all__ = ["Found", "Wanted", "agreement", "search_linear"]
 
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
 
@@ -101,7 +101,7 @@ def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Foun
     part = subrange(progress, 0.85, 0.9)
     back = middle.backwards().climb(inverse(final.pose), part, "checking: registering back", wanted.kind)
     figures = {
-        **_agreement(middle, finalists, tried),
+        **agreement(middle, finalists, tried),
         **_comparison(middle, wanted.before, final.pose, back.pose),
         "halves_mm": _halves(middle, final.pose, wanted.kind, subrange(progress, 0.9, 1.0)),
     }
@@ -141,6 +141,7 @@ def _finalists(
     stage: Stage, tried: Sequence[Candidate], progress: Progress, within: Within
 ) -> list[Candidate]:
     """The best two climbed further, and the third where these do not agree; best first."""
+    tried = [one._replace(began=one.pose) for one in tried[:3]]
     first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
     if len(first) == 2:
         apart = distance(first[0].pose, first[1].pose, stage.fixed.foreground_points)
@@ -165,18 +166,27 @@ def _climb_all(
     for number, one in enumerate(candidates):
         part = subrange(progress, number / len(candidates), (number + 1) / len(candidates))
         message = f"searching at {stage.level.spacing:g} mm, candidate {number + 1} of {len(candidates)}"
-        climbed.append(stage.climb(one.pose, part, message, kind, within))
+        climbed.append(stage.climb(one.pose, part, message, kind, within)._replace(began=one.began))
     kept = [one for one in climbed if math.isfinite(one.mi)]
     return sorted(kept, key=lambda one: (not within(one.pose), -one.mi))
 
 
-def _agreement(stage: Stage, finalists: Sequence[Candidate], tried: Sequence[Candidate]) -> dict[str, float]:
-    """How near another search came to the best one, and how good the best of the other places is."""
+def agreement(stage: Stage, finalists: Sequence[Candidate], tried: Sequence[Candidate]) -> dict[str, float]:
+    """How near another search came to the best one, and how good the best of the other places is.
+
+    The places from which searches reached the best one belong to it: a rigid search of a volume that is
+    scaled wrongly stops some 15 mm before.
+    """
     best, *others = finalists
     body = stage.fixed.foreground_points
+    its_own = [best.pose, *(one.began for one in finalists if is_near(one.pose, best.pose, stage))]
     apart = [distance(best.pose, one.pose, body) for one in others]
     nearest = others[int(np.argmin(apart))].pose if others else best.pose
-    elsewhere = [one.mi / tried[0].mi for one in tried if not is_near(one.pose, best.pose, stage)]
+    elsewhere = [
+        one.mi / tried[0].mi
+        for one in tried
+        if not any(is_near(one.pose, place, stage) for place in its_own if place is not None)
+    ]
     return {
         "agreement_mm": min(apart, default=math.nan),
         "agreement_deg": rotation_angle(best.pose @ inverse(nearest)) if others else math.nan,

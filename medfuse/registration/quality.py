@@ -67,8 +67,8 @@ class Limits:
     """Where each figure begins to raise a doubt; lengths in mm of a body of full size."""
 
     mi: float = 0.02  # nats
-    agreement_mm: float = 1.0
-    agreement_deg: float = 1.0
+    agreement_mm: float = 0.2
+    agreement_deg: float = 0.2
     rival: float = 0.95  # of the mutual information found
     inverse_consistency_mm: float = 1.5
     halves_mm: float = 1.15

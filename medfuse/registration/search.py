@@ -90,10 +90,14 @@ _NOTHING_TO_COMPARE = (  # how ITK says that no voxels overlap, or that those th
 
 
 class Candidate(NamedTuple):
-    """A pose and its mutual information in nats (−inf where nothing can be compared)."""
+    """A pose and its mutual information in nats (−inf where nothing can be compared).
+
+    ``began`` is the pose of the coarsest level from which the climb to a finalist began.
+    """
 
     pose: Pose
     mi: float
+    began: Pose | None = None
 
 
 @dataclass(frozen=True, eq=False)
