@@ -302,10 +302,27 @@ class TestOnNoise:
         clean, noisy = phantom_slice(kind, level)
         truth = fuse(clean, "pca").array
         dip = fuse(noisy, make_method(DeepImagePrior, {"device": "cpu"}, "fast"))
-        rivals = [fuse(noisy, make_method(METHODS["pca"], {"denoise": how})).array for how in ("none", "nlm")]
-        assert psnr(dip.array, truth) > max(psnr(rival, truth) for rival in rivals) + 0.3
+        rival = lambda **how: fuse(noisy, make_method(METHODS["pca"], how)).array  # noqa: E731
+        better = psnr(dip.array, truth)
+        assert better > psnr(rival(), truth) + 0.3
+        assert better > psnr(rival(denoise="nlm"), truth) + 0.3
+        assert better > psnr(rival(denoise="nlm", unclip=True), truth) - 0.3
         error = np.abs(dip.array - truth)
         assert spearmanr(dip.maps["uncertainty"].ravel(), error.ravel()).statistic > 0.4
+
+    def test_the_share_of_non_local_means(self):
+        """All of it is `pca` of them; a part is better than either alone."""
+        clean, noisy = (cut(stack) for stack in phantom_slice("white", 0.1))
+        truth = fuse(clean, "pca").array
+
+        def run(share):
+            method = make_method(DeepImagePrior, {"device": "cpu", "denoised_share": share}, "fast")
+            return fuse(noisy, method).array
+
+        network, half, other = run(0), run(0.5), run(1)
+        rival = make_method(METHODS["pca"], {"denoise": "nlm", "unclip": True})
+        np.testing.assert_allclose(other, fuse(noisy, rival).array, atol=1e-6)
+        assert psnr(half, truth) > max(psnr(network, truth), psnr(other, truth)) + 0.1
 
     def test_clean_data_are_left_to_the_closed_form_and_it_is_said(self):
         clean, noisy = phantom_slice("white", 0.1)
@@ -420,6 +437,11 @@ class TestParameters:
                 {"output": "correction", "input": "sources", "draws": "sources"},
                 ParameterError,
                 "output=correction with output_channels=10: a source is corrected once",
+            ),
+            (
+                {"denoised_share": 0.5},
+                ParameterError,
+                "denoised_share=0.5 with draws=fused: it is a share of",
             ),
             ({"setps": 3}, UnknownNameError, "unknown parameter 'setps'. Did you mean 'steps'?"),
         ]

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..denoising import denoise
 from ..gains import closed_form, patch_gains
 from ..noise import NoiseModel
 from .network import SkipNetwork, seeded
@@ -219,8 +218,7 @@ def _guide(problem: Problem, s: DeepImagePrior) -> np.ndarray:
     """The sources and the target, as they are or after denoising (n + 1, y, x)."""
     sources, target = problem.sources, problem.target
     if s.input == "denoised":
-        pairs = zip(sources, problem.noise, strict=True)
-        sources = np.stack([denoise(source, "nlm", model) for source, model in pairs])
+        sources = problem.denoised
         target = closed_form(sources, patch_gains(sources, s.patch))
     return np.stack([*sources, target])
 
@@ -260,11 +258,16 @@ class Outcome(NamedTuple):
 
 
 def outcome(fitted: Fitted, problem: Problem, settings: DeepImagePrior) -> Outcome:
-    """X0 of a slice: what the network drew, or the closed form of the sources that it drew."""
+    """X0 of a slice: what the network drew, or the closed form of the sources that it drew.
+
+    The errors of a network and of non-local means have little in common: their mean is better than either.
+    """
     images, variance = fitted.images, fitted.variance
     if settings.draws == "fused":
         top = settings.top(len(problem.sources))
         return Outcome(top * images[0], problem.gains, top * np.sqrt(variance[0]))
+    if settings.denoised_share:
+        images = images + settings.denoised_share * (problem.denoised - images)
     deviations = np.sqrt(variance)
     pairs = list(zip(problem.noise, images, deviations, strict=True))
     sources = np.stack([model.unclip(image) for model, image, _ in pairs])

@@ -56,9 +56,11 @@ class DeepImagePrior:
     The presets `fast` and `balanced` are for noisy data, and differ in more than speed.  The network sees
     the sources, not noise, and corrects them: it has less far to go.  It draws the n sources β_i X0, each
     with the noise model of its own, and X0 is the closed form of what it drew.  Recorruption keeps it from
-    learning the noise, so that the number of steps hardly matters; what clipping to [0, 1] did to the
-    noise is undone at the end.  A slice starts from the network of its neighbour.  Where the noise in the
-    closed form is below `noise_floor` there is nothing to gain, and the closed form is the result.
+    learning the noise, so that the number of steps hardly matters.  What it drew is averaged with the
+    sources after non-local means, `denoised_share` of these: the errors of the two have little in common.
+    What clipping to [0, 1] did to the noise is undone at the end.  A slice starts from the network of its
+    neighbour.  Where the noise in the closed form is below `noise_floor` there is nothing to gain, and the
+    closed form is the result.
 
     Maps: `weight_i`, the gain shares β_i²; `uncertainty`, the standard deviation of X0 over late outputs
     and over the members of an ensemble.  Under recorruption each output comes from other noise, so it
@@ -107,6 +109,12 @@ class DeepImagePrior:
         "the output of the best step, or the average of the late ones",
         choices=("best", "average"),
     )
+    denoised_share: float = parameter(
+        0.0,
+        "share of the sources after non-local means in the mean of these and what the network drew",
+        minimum=0.0,
+        maximum=1.0,
+    )
     stop: str = parameter(
         "never",
         "early stop: never; where the distance to the data is their noise; where the outputs varied least",
@@ -139,8 +147,8 @@ class DeepImagePrior:
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
-        "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32},
-        "fast": {**_RECORRUPTED, "steps": 120, "warm_steps": 15, "width": 16},
+        "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32, "denoised_share": 0.35},
+        "fast": {**_RECORRUPTED, "steps": 120, "warm_steps": 15, "width": 16, "denoised_share": 0.5},
     }
 
     def __post_init__(self) -> None:
@@ -154,6 +162,11 @@ class DeepImagePrior:
             raise ParameterError(
                 f"output=correction with input={self.input} and draws={self.draws}: only sources that the "
                 "network sees can be corrected; set draws=sources and input=sources, or output=image"
+            )
+        if self.denoised_share and self.draws == "fused":
+            raise ParameterError(
+                f"denoised_share={self.denoised_share:g} with draws=fused: it is a share of the sources; set "
+                "draws=sources, or denoised_share=0"
             )
         if self.output == "correction" and self.output_channels != 1:
             raise ParameterError(

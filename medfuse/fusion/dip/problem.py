@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..denoising import denoise
 from ..gains import closed_form, patch_gains
 from ..noise import NoiseModel
 
@@ -32,6 +33,12 @@ class Problem:
         """Standard deviation (n, y, x) of each source's noise, by its brightness nearby."""
         blurred = (gaussian_filter(source, _BLUR) for source in self.sources)
         return np.stack([model.deviation(image) for model, image in zip(self.noise, blurred, strict=True)])
+
+    @cached_property
+    def denoised(self) -> np.ndarray:
+        """The sources (n, y, x) after non-local means."""
+        pairs = zip(self.sources, self.noise, strict=True)
+        return np.stack([denoise(source, "nlm", model) for source, model in pairs])
 
     @property
     def target_deviation(self) -> np.ndarray:
