@@ -210,6 +210,13 @@ class TestAStepCanBeReplayed:
             images.append(run.fitted(1).images)
         np.testing.assert_array_equal(*images)
 
+    def test_the_global_random_state_is_left_alone(self):
+        before = torch.random.get_rng_state()
+        engine, problems = engine_of({"preset": "fast"})
+        engine.start(problems)
+        engine.step()
+        assert torch.equal(before, torch.random.get_rng_state())
+
     def test_elsewhere_a_replay_is_a_call(self):
         calls = []
         again = Replay(lambda: calls.append(1), CPU, torch.Generator())

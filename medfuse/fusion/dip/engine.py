@@ -144,7 +144,7 @@ class Engine:
         s, slices = self.settings, len(self._given.data)
 
         def build(members: int) -> SkipNetwork:
-            return SkipNetwork(
+            network = lambda: SkipNetwork(  # noqa: E731
                 self._given.guide.shape[1],
                 self._given.data.shape[1] * s.output_channels,
                 s.width,
@@ -154,14 +154,13 @@ class Engine:
                 corrects=s.output == "correction",
                 half=s.precision == "bfloat16",
             )
+            return seeded(network, s.seed).to(self.device, self._dtype)
 
-        first = seeded(lambda: build(s.ensemble), s.seed)
-        self._network = build(slices * s.ensemble).to(self.device, self._dtype)
+        self._network = build(slices * s.ensemble)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch accepts it
         # Every slice begins with the same weights.
         self._initial = [
-            one.detach().repeat(slices, *[1] * (one.ndim - 1)).to(self.device, self._dtype)
-            for one in first.parameters()
+            one.detach().repeat(slices, *[1] * (one.ndim - 1)) for one in build(s.ensemble).parameters()
         ]
         on_cuda = self.device.type == "cuda"  # fused: one kernel for all parameters; capturable: see Replay
         self._optimizer = torch.optim.Adam(
