@@ -145,7 +145,7 @@ class TestLoop:
         assert info["iterations"] == [3, 3, 3]
         assert info["stop_reason"] == ["all 3 steps done"] * 3
         assert len(info["distances"]) == len(info["floor"]) == 3
-        assert info["device"] == "cpu"
+        assert (info["device"], info["threads"]) == ("cpu", torch.get_num_threads())
 
     def test_maps(self):
         fused = fuse(blobs(n=3, depth=2), DeepImagePrior(steps=5, **TINY))

@@ -187,6 +187,8 @@ class DeepImagePrior:
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step, on a GPU within some twenty."""
+        import torch
+
         from .._torch import is_out_of_memory, resolve_device
 
         device = resolve_device(self.device)
@@ -204,6 +206,7 @@ class DeepImagePrior:
         facts = {
             "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
             "device": str(device),
+            "threads": torch.get_num_threads(),  # on a CPU their number decides the order of sums
             "notes": self._notes(fused.info["iterations"]),
         }
         return Fused(fused.array, fused.maps, {**fused.info, **facts})
