@@ -30,9 +30,9 @@ from scipy.ndimage import gaussian_filter
 from torch.utils.flop_counter import FlopCounterMode
 
 from medfuse.fusion import METHODS, make_method, parameters_of
-from medfuse.fusion._networks.densefuse import DenseFuseNetwork
-from medfuse.fusion._networks.ifcnn import IFCNNNetwork
-from medfuse.fusion._torchvision import import_torchvision
+from medfuse.fusion.networks.architectures.densefuse import DenseFuseNetwork
+from medfuse.fusion.networks.architectures.ifcnn import IFCNNNetwork
+from medfuse.fusion.networks.torchvision_operators import import_torchvision
 
 BACKBONES = ("resnet50", "squeezenet1_0", "vgg16")
 

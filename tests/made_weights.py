@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from medfuse.fusion._networks.densefuse import DenseFuseNetwork
-from medfuse.fusion._networks.ifcnn import IFCNNNetwork
-from medfuse.fusion._torchvision import import_torchvision
+from medfuse.fusion.networks.architectures.densefuse import DenseFuseNetwork
+from medfuse.fusion.networks.architectures.ifcnn import IFCNNNetwork
+from medfuse.fusion.networks.torchvision_operators import import_torchvision
 
 
 def save(state, path: Path) -> Path:

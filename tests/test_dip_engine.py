@@ -16,8 +16,8 @@ from medfuse.fusion.dip.engine import Engine
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.dip.replay import Lookout, Replay
+from medfuse.fusion.dip.slice_order import cold_walk, warm_walk
 from medfuse.fusion.dip.stopping import Discrepancy, LeastVariance, Never
-from medfuse.fusion.dip.walk import cold_walk, warm_walk
 from medfuse.fusion.noise import NoiseModel
 
 TINY = {"width": 8, "scales": 2, "output_channels": 1, "device": "cpu"}

@@ -10,10 +10,11 @@ import torch
 from made_weights import random_backbone, random_state, save
 
 from medfuse.errors import DeviceError
-from medfuse.fusion import METHODS, _batches
-from medfuse.fusion._batches import Batch, fuse_in_batches
-from medfuse.fusion._networks.densefuse import DenseFuseNetwork
-from medfuse.fusion._networks.ifcnn import IFCNNNetwork
+from medfuse.fusion import METHODS
+from medfuse.fusion import batches as _batches
+from medfuse.fusion.batches import Batch, fuse_in_batches
+from medfuse.fusion.networks.architectures.densefuse import DenseFuseNetwork
+from medfuse.fusion.networks.architectures.ifcnn import IFCNNNetwork
 from medfuse.progress import ignore
 
 CPU = torch.device("cpu")

@@ -7,8 +7,8 @@ import pytest
 from made_weights import identity_densefuse, save
 from scipy.ndimage import uniform_filter
 
-from medfuse.fusion._networks.densefuse import DenseFuseNetwork
-from medfuse.fusion.densefuse import DenseFuse
+from medfuse.fusion.networks.architectures.densefuse import DenseFuseNetwork
+from medfuse.fusion.networks.densefuse import DenseFuse
 
 
 @pytest.fixture(scope="module")

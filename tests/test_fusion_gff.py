@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from medfuse.fusion._guided_filter import box_mean, guided_filter, guided_weights
-from medfuse.fusion.gff import GuidedFilterFusion
+from medfuse.fusion.multiscale.gff import GuidedFilterFusion
+from medfuse.fusion.multiscale.guided_filter import box_mean, guided_filter, guided_weights
 
 
 def windows(shape, radius):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medfuse.fusion import METHODS
-from medfuse.fusion.gmc import SparseGMC, firm_threshold, forward_backward, gmc_penalty, soft_threshold
+from medfuse.fusion.sparse.gmc import SparseGMC, firm_threshold, forward_backward, gmc_penalty, soft_threshold
 
 STRENGTH, CONCAVITY = 0.1, 0.8
 VALUES = np.linspace(-0.5, 0.5, 1001)

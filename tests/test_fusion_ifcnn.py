@@ -11,8 +11,8 @@ from made_weights import identity_densefuse, identity_ifcnn, save
 
 from medfuse.errors import ParameterError, WeightsError
 from medfuse.fusion import METHODS
-from medfuse.fusion._networks.ifcnn import IFCNNNetwork
-from medfuse.fusion.ifcnn import IFCNN
+from medfuse.fusion.networks.architectures.ifcnn import IFCNNNetwork
+from medfuse.fusion.networks.ifcnn import IFCNN
 
 RULES = {
     "max": lambda sources: sources.max(axis=0),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from medfuse.fusion._selection import activity, strongest
-from medfuse.fusion.laplacian import LaplacianPyramid, build_pyramid, collapse_pyramid
+from medfuse.fusion.multiscale.coefficient_rules import activity, strongest
+from medfuse.fusion.multiscale.laplacian import LaplacianPyramid, build_pyramid, collapse_pyramid
 
 KERNEL = np.outer([0.05, 0.25, 0.4, 0.25, 0.05], [0.05, 0.25, 0.4, 0.25, 0.05])
 

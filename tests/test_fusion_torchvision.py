@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-IMPORT = "from medfuse.fusion._torchvision import import_torchvision; t = import_torchvision()\n"
+IMPORT = (
+    "from medfuse.fusion.networks.torchvision_operators import import_torchvision; t = import_torchvision()\n"
+)
 WORKING = "import torch\n"
 BROKEN = (
     "import torch\n"
@@ -79,7 +81,7 @@ def test_is_idempotent():
 
 def test_says_what_to_install(monkeypatch):
     from medfuse.errors import DependencyError
-    from medfuse.fusion import _torchvision
+    from medfuse.fusion.networks import torchvision_operators as _torchvision
 
     def absent(name):
         raise ModuleNotFoundError(name)

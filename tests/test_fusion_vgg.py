@@ -11,9 +11,9 @@ from made_weights import random_backbone, save
 from scipy.optimize import minimize
 
 from medfuse.errors import WeightsError
-from medfuse.fusion._networks.backbone import spread
-from medfuse.fusion._two_scale import block_shares
-from medfuse.fusion.vgg import VGGFusion, smooth_base
+from medfuse.fusion.multiscale.two_scale import block_shares
+from medfuse.fusion.networks.architectures.backbone import spread
+from medfuse.fusion.networks.vgg import VGGFusion, smooth_base
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medfuse.fusion.wavelet import Wavelet
+from medfuse.fusion.multiscale.wavelet import Wavelet
 
 
 def haar(block):

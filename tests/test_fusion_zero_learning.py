@@ -8,9 +8,9 @@ import torch
 from made_weights import random_backbone, save
 
 from medfuse.errors import ParameterError, WeightsError
-from medfuse.fusion._networks.backbone import first_layers
-from medfuse.fusion._torchvision import import_torchvision
-from medfuse.fusion.zero_learning import _LAYERS, ZeroLearning, histogram_saliency
+from medfuse.fusion.networks.architectures.backbone import first_layers
+from medfuse.fusion.networks.torchvision_operators import import_torchvision
+from medfuse.fusion.networks.zero_learning import _LAYERS, ZeroLearning, histogram_saliency
 
 
 def two(seed=3, size=(1, 40, 36)):

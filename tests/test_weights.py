@@ -92,7 +92,7 @@ def test_short_digests_are_those_in_the_publishers_file_names():
 
 
 def test_torchvision_entries_are_its_own():
-    from medfuse.fusion._torchvision import import_torchvision
+    from medfuse.fusion.networks.torchvision_operators import import_torchvision
 
     torchvision = import_torchvision()
     ours = [one for one in WEIGHTS.values() if "pytorch.org" in one.url]

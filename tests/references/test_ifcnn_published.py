@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from medfuse.colour import combine_chroma
-from medfuse.fusion._networks.ifcnn import IFCNNNetwork
-from medfuse.fusion._networks.loading import filled
-from medfuse.fusion.ifcnn import IFCNN
+from medfuse.fusion.networks.architectures.ifcnn import IFCNNNetwork
+from medfuse.fusion.networks.ifcnn import IFCNN
+from medfuse.fusion.networks.loading import filled
 from medfuse.weights import read_state
 
 GREY = {

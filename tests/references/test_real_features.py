@@ -11,10 +11,10 @@ import torch
 from made_weights import save
 from scipy.ndimage import gaussian_filter
 
-from medfuse.fusion._networks.backbone import first_layers, network_input
-from medfuse.fusion.densefuse import DenseFuse
-from medfuse.fusion.vgg import VGGFusion
-from medfuse.fusion.zero_learning import ZeroLearning
+from medfuse.fusion.networks.architectures.backbone import first_layers, network_input
+from medfuse.fusion.networks.densefuse import DenseFuse
+from medfuse.fusion.networks.vgg import VGGFusion
+from medfuse.fusion.networks.zero_learning import ZeroLearning
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 DEVIATION = torch.tensor([0.229, 0.224, 0.225])

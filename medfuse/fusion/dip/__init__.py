@@ -1,0 +1,1 @@
+"""The deep image prior as an inverse problem: settings, slice order, problem, network, engine, method."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .problem import Problem
     from .run import Fitted
-    from .walk import Move
+    from .slice_order import Move
 
 __all__ = ["DeepImagePrior"]
 
@@ -177,7 +177,7 @@ class DeepImagePrior:
     @staticmethod
     def auto_preset(device: str) -> str:
         """`balanced` on a GPU, `fast` on the CPU; both return the closed form where data are clean."""
-        from .._torch import resolve_device
+        from ..devices import resolve_device
 
         return "fast" if resolve_device(device).type == "cpu" else "balanced"
 
@@ -189,7 +189,7 @@ class DeepImagePrior:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step, on a GPU within some twenty."""
         import torch
 
-        from .._torch import is_out_of_memory, resolve_device
+        from ..devices import is_out_of_memory, resolve_device
 
         device = resolve_device(self.device)
         noise = tuple(estimate_noise(source) for source in sources)
@@ -251,7 +251,7 @@ class DeepImagePrior:
         return stack_slices([done[z] for z in range(depth)])
 
     def _moves(self, noisy: list[int], sources: Stack) -> Iterable[Move]:
-        from .walk import cold_walk, warm_walk
+        from .slice_order import cold_walk, warm_walk
 
         if not noisy:
             return ()

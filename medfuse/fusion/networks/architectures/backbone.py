@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .._torchvision import import_torchvision
-from .loading import filled
+from ..loading import filled
+from ..torchvision_operators import import_torchvision
 
 __all__ = ["activity_of", "first_layers", "network_input", "spread"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ParameterError
-from ..progress import Progress, ignore
-from .parameters import check_parameters, parameter
-from .types import Fused, Stack, check_sources
+from ...errors import ParameterError
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, Stack, check_sources
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ._networks.ifcnn import IFCNNNetwork
+    from .architectures.ifcnn import IFCNNNetwork
 
 __all__ = ["IFCNN"]
 
@@ -84,11 +84,11 @@ class IFCNN:
     def _run(
         self, fuse: Callable[[IFCNNNetwork, Tensor], Tensor], sources: np.ndarray, progress: Progress
     ) -> Fused:
-        from ..weights import load_weights
-        from ._batches import Batch, fuse_in_batches
-        from ._networks.ifcnn import IFCNNNetwork
-        from ._networks.loading import filled
-        from ._torch import resolve_device
+        from ...weights import load_weights
+        from ..batches import Batch, fuse_in_batches
+        from ..devices import resolve_device
+        from .architectures.ifcnn import IFCNNNetwork
+        from .loading import filled
 
         device = resolve_device(self.device)
         state, origin = load_weights(f"ifcnn-{self.rule}", self.weights)
@@ -105,7 +105,7 @@ def _fuse_grey(network: IFCNNNetwork, sources: Tensor) -> Tensor:
 
 def _fuse_colour(network: IFCNNNetwork, sources: Tensor) -> Tensor:
     """(n, b, y, x, 3) -> (b, y, x, 3)."""
-    from ._networks.backbone import IMAGENET_DEVIATION
+    from .architectures.backbone import IMAGENET_DEVIATION
 
     mean, deviation = sources.new_tensor(_MEAN), sources.new_tensor(IMAGENET_DEVIATION)
     images = ((sources - mean) / deviation).movedim(-1, 2)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._batches import precise
+from ..batches import precise
 
 __all__ = ["box_mean", "guided_filter", "guided_weights"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ._batches import precise
-from ._guided_filter import box_mean
+from ..batches import precise
+from .guided_filter import box_mean
 
 __all__ = ["block_shares", "combine", "split"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ParameterError
-from ..progress import Progress, ignore
-from .parameters import check_parameters, parameter
-from .types import Fused, Stack
+from ...errors import ParameterError
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, Stack
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ._batches import Batch
+    from ..batches import Batch
 
 __all__ = ["ZeroLearning"]
 
@@ -78,10 +78,10 @@ class ZeroLearning:
         WeightsError
             If the weights are not on this machine.
         """
-        from ..weights import load_weights
-        from ._batches import fuse_in_batches
-        from ._networks.backbone import first_layers
-        from ._torch import resolve_device
+        from ...weights import load_weights
+        from ..batches import fuse_in_batches
+        from ..devices import resolve_device
+        from .architectures.backbone import first_layers
 
         device = resolve_device(self.device)
         state, origin = load_weights(self.backbone, self.weights)
@@ -90,10 +90,10 @@ class ZeroLearning:
         return Fused(fused.array, fused.maps, {**fused.info, **origin})
 
     def _fuse_batch(self, network: nn.Sequential, sources: Tensor) -> Batch:
-        from ._batches import Batch
-        from ._guided_filter import guided_weights
-        from ._networks.backbone import activity_of, network_input, spread
-        from ._two_scale import combine, split
+        from ..batches import Batch
+        from ..multiscale.guided_filter import guided_weights
+        from ..multiscale.two_scale import combine, split
+        from .architectures.backbone import activity_of, network_input, spread
 
         base, detail = split(sources, self.base_window)
         images = network_input(detail)
@@ -117,7 +117,7 @@ def histogram_saliency(images: Tensor) -> Tensor:
     """
     import torch
 
-    from ._batches import precise
+    from ..batches import precise
 
     levels = (precise(images) * 255 + 0.5).long().clamp(0, 255).flatten(-2)
     counts = precise(torch.zeros(*levels.shape[:-1], 256, device=images.device))

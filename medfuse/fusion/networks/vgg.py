@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..progress import Progress, ignore
-from .parameters import check_parameters, parameter
-from .types import Fused, Stack
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, Stack
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ._batches import Batch
+    from ..batches import Batch
 
 __all__ = ["VGGFusion", "smooth_base"]
 
@@ -59,10 +59,10 @@ class VGGFusion:
         WeightsError
             If the weights are not on this machine.
         """
-        from ..weights import load_weights
-        from ._batches import fuse_in_batches
-        from ._networks.backbone import first_layers
-        from ._torch import resolve_device
+        from ...weights import load_weights
+        from ..batches import fuse_in_batches
+        from ..devices import resolve_device
+        from .architectures.backbone import first_layers
 
         device = resolve_device(self.device)
         state, origin = load_weights("vgg19", self.weights)
@@ -73,9 +73,9 @@ class VGGFusion:
     def _fuse_batch(self, network: nn.Sequential, sources: Tensor) -> Batch:
         import torch
 
-        from ._batches import Batch
-        from ._networks.backbone import activity_of, network_input, spread
-        from ._two_scale import block_shares
+        from ..batches import Batch
+        from ..multiscale.two_scale import block_shares
+        from .architectures.backbone import activity_of, network_input, spread
 
         base = smooth_base(sources, self.strength)
         detail = sources - base
@@ -98,7 +98,7 @@ def smooth_base(images: Tensor, strength: float) -> Tensor:
     """
     import torch
 
-    from ._batches import precise
+    from ..batches import precise
 
     height, width = images.shape[-2:]
     mirrored = precise(images)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..progress import Progress, ignore
-from .parameters import check_parameters, parameter
-from .types import Fused, Stack
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, Stack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ._batches import Batch
-    from ._networks.densefuse import DenseFuseNetwork
+    from ..batches import Batch
+    from .architectures.densefuse import DenseFuseNetwork
 
 __all__ = ["DenseFuse"]
 
@@ -56,11 +56,11 @@ class DenseFuse:
         WeightsError
             If the weights are not on this machine.
         """
-        from ..weights import load_weights
-        from ._batches import fuse_in_batches
-        from ._networks.densefuse import DenseFuseNetwork
-        from ._networks.loading import filled
-        from ._torch import resolve_device
+        from ...weights import load_weights
+        from ..batches import fuse_in_batches
+        from ..devices import resolve_device
+        from .architectures.densefuse import DenseFuseNetwork
+        from .loading import filled
 
         device = resolve_device(self.device)
         state, origin = load_weights("densefuse-gray", self.weights)
@@ -71,8 +71,8 @@ class DenseFuse:
     def _fuse_batch(self, network: DenseFuseNetwork, sources: Tensor) -> Batch:
         import torch
 
-        from ._batches import Batch
-        from ._two_scale import block_shares
+        from ..batches import Batch
+        from ..multiscale.two_scale import block_shares
 
         height, width = sources.shape[-2:]
         images = _at_least_two(sources) * 255  # the weights were trained on grey levels

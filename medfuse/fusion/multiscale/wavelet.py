@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..progress import Progress, ignore
-from ._selection import activity, strongest
-from .parameters import check_parameters, parameter
-from .types import Fused, SliceFusion, Stack, map_slices
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, SliceFusion, Stack, map_slices
+from .coefficient_rules import activity, strongest
 
 __all__ = ["Wavelet"]
 

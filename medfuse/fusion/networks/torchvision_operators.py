@@ -14,7 +14,7 @@ from types import ModuleType
 
 import torch
 
-from ..errors import DependencyError
+from ...errors import DependencyError
 
 __all__ = ["import_torchvision"]
 

@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..progress import Progress, ignore
-from .gains import PATCH, closed_form, patch_gains
-from .parameters import check_parameters, parameter
-from .pca import gain_shares
-from .types import Fused, SliceFusion, Stack, map_slices
+from ...progress import Progress, ignore
+from ..gains import PATCH, closed_form, patch_gains
+from ..parameters import check_parameters, parameter
+from ..pca import gain_shares
+from ..types import Fused, SliceFusion, Stack, map_slices
 
 __all__ = ["SparseGMC", "firm_threshold", "forward_backward", "gmc_penalty", "soft_threshold"]
 

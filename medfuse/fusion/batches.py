@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import DeviceError
 from ..progress import Progress
-from ._torch import is_out_of_memory
+from .devices import is_out_of_memory
 from .types import Fused, Stack
 
 __all__ = ["Batch", "fuse_in_batches", "precise"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..progress import Progress, ignore
-from ._selection import activity, strongest
-from .parameters import check_parameters, parameter
-from .types import Fused, SliceFusion, Stack, map_slices
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, SliceFusion, Stack, map_slices
+from .coefficient_rules import activity, strongest
 
 __all__ = ["LaplacianPyramid", "build_pyramid", "collapse_pyramid"]
 

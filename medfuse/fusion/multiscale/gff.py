@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import exp
 from typing import TYPE_CHECKING
 
-from ..progress import Progress, ignore
-from .parameters import check_parameters, parameter
-from .types import Fused, Stack
+from ...progress import Progress, ignore
+from ..parameters import check_parameters, parameter
+from ..types import Fused, Stack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ._batches import Batch
+    from ..batches import Batch
 
 __all__ = ["GuidedFilterFusion"]
 
@@ -47,15 +47,15 @@ class GuidedFilterFusion:
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
-        from ._batches import fuse_in_batches
-        from ._torch import resolve_device
+        from ..batches import fuse_in_batches
+        from ..devices import resolve_device
 
         return fuse_in_batches(self._fuse_batch, sources, resolve_device(self.device), progress)
 
     def _fuse_batch(self, sources: Tensor) -> Batch:
-        from ._batches import Batch
-        from ._guided_filter import guided_weights
-        from ._two_scale import combine, split
+        from ..batches import Batch
+        from .guided_filter import guided_weights
+        from .two_scale import combine, split
 
         base, detail = split(sources, self.base_window)
         decisions = _most_salient(sources)
@@ -66,7 +66,7 @@ class GuidedFilterFusion:
 
 def _most_salient(sources: Tensor) -> Tensor:
     """1 where a source (n, b, y, x) is the most salient, 0 elsewhere; ties share (equations 10 to 12)."""
-    from ._batches import precise
+    from ..batches import precise
 
     images = precise(sources)
     up, down, left, right = *_shifted(images, -2, 1), *_shifted(images, -1, 1)

@@ -1,0 +1,1 @@
+"""Methods that join images scale by scale: pyramids, wavelets, base and detail."""

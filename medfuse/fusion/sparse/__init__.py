@@ -1,0 +1,1 @@
+"""Methods that describe images by few coefficients."""
