@@ -26,7 +26,7 @@ import numpy as np
 
 from medfuse.errors import WeightsError
 from medfuse.fusion import METHODS, FusionMethod, make_method
-from medfuse.io.images import read_image
+from medfuse.io.formats.images import read_image
 from medfuse.metrics import METRICS, PROFILES, evaluate
 
 DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")

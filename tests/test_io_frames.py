@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from medfuse.errors import ParameterError, ReadError, SeriesError
 from medfuse.io import describe, read_volume
-from medfuse.io.upright import even_slices, upright, upright_grid
+from medfuse.io.deskew import deskew, even_slices, orthogonal_grid
 from medfuse.volume import Geometry
 
 SHUFFLED = (3, 0, 4, 1, 2)
@@ -202,7 +202,7 @@ class TestUpright:
         affine = turn @ self.LEANING
         index = np.stack(np.meshgrid(*(np.arange(n) for n in (9, 8, 6)), indexing="ij"), -1)
         values = ramp(index @ affine[:3, :3].T + affine[:3, 3]).T.astype("f4")
-        array, valid, geometry = upright(values, None, affine)
+        array, valid, geometry = deskew(values, None, affine)
 
         points = geometry.world(np.argwhere(valid)[:, ::-1])
         np.testing.assert_allclose(array[valid], ramp(points), atol=2e-3)
@@ -212,7 +212,7 @@ class TestUpright:
 
     def test_the_first_slice_is_not_interpolated(self) -> None:
         values = np.random.default_rng(0).random((6, 8, 9)).astype("f4")
-        array, valid, geometry = upright(values, None, self.LEANING)
+        array, valid, geometry = deskew(values, None, self.LEANING)
         first = np.rint(geometry.index(self.LEANING[:3, 3])).astype(int)
 
         x, y = first[:2]
@@ -224,18 +224,18 @@ class TestUpright:
         values = np.full((6, 8, 9), 50.0, "f4")
         measured = np.ones(values.shape, bool)
         values[3, 4, 5], measured[3, 4, 5] = -3000, False
-        array, valid, _ = upright(values, measured, self.LEANING)
+        array, valid, _ = deskew(values, measured, self.LEANING)
         assert (array[valid] == 50).all()
         assert array.min() == 50
 
     def test_what_is_upright_already_is_left_alone(self) -> None:
         grid = ORIENTED["oblique"]
         values = np.random.default_rng(0).random(grid.shape).astype("f4")
-        array, valid, geometry = upright(values, None, grid.affine)
+        array, valid, geometry = deskew(values, None, grid.affine)
         np.testing.assert_allclose(array, values, atol=1e-6)
         assert valid.all()
         assert geometry.matches(grid, 1e-6)
-        assert upright_grid(grid.affine, grid.size).size == grid.size
+        assert orthogonal_grid(grid.affine, grid.size).size == grid.size
 
 
 class TestGantryTilt:

@@ -122,7 +122,7 @@ def apply(
 ) -> None:
     """Resample a volume onto another one's grid by a transform that maps fixed to moving points."""
     from ..io import write_volume
-    from ..io.formats import check_target
+    from ..io.volume_files import check_target
     from ..pipeline import apply_transform
 
     check_target(output, overwrite)

@@ -7,11 +7,11 @@ that needs it.
 from __future__ import annotations
 
 from .catalogue import Description, describe
-from .formats import read_volume, write_volume
+from .formats.images import read_image
 from .hashes import sha256_of
-from .images import read_image
 from .options import ReadOptions
 from .transforms import open_transform, read_transform, write_transform
+from .volume_files import read_volume, write_volume
 
 __all__ = [
     "Description",

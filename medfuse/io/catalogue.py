@@ -11,7 +11,8 @@ from ..errors import MedfuseError, ReadError
 from ..volume import Geometry
 from .archive import is_zip, unpacked
 from .files import existing, files_below
-from .formats import format_of, read_volume
+from .formats import format_of
+from .volume_files import read_volume
 
 if TYPE_CHECKING:
     from .dicom.discovery import Series

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...errors import ReadError
 from ...volume import MODALITIES, Geometry, Volume
+from ..deskew import deskew, even_slices
 from ..options import ReadOptions
-from ..upright import even_slices, upright
 from . import ultrasound
 from .discovery import Series, checked, choose, find_series
 from .frames import frames_of
@@ -119,7 +119,7 @@ def _volume(found: Stack, modality: str) -> Volume:
     if found.depths is not None:
         array, valid = even_slices(array, valid, found.depths)
     if found.leans:
-        array, valid, geometry = upright(array, valid, found.affine)
+        array, valid, geometry = deskew(array, valid, found.affine)
     notes = (*found.notes, *_value_notes(found.headers, modality))
     return Volume(array, geometry, modality, valid, _metadata(found.headers), notes)
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ...errors import GeometryError, SeriesError
 from ...volume import Geometry
+from ..deskew import even_count, orthogonal_grid
 from ..files import check_voxels
-from ..upright import even_count, upright_grid
 from .headers import Header
 from .planes import Plane
 
@@ -57,7 +57,7 @@ class Stack:
     @property
     def geometry(self) -> Geometry:
         """The grid of the volume in the end."""
-        return upright_grid(self.affine, self.size) if self.leans else _grid(self.affine, self.size)
+        return orthogonal_grid(self.affine, self.size) if self.leans else _grid(self.affine, self.size)
 
 
 def stack(path: Path, group: Sequence[Plane], allow_uneven: bool = False) -> Stack:

@@ -19,7 +19,7 @@ from ...errors import ReadError, SeriesError
 from ...volume import Geometry, Volume
 from ..files import check_voxels, one_line, reading
 from ..options import ReadOptions
-from ..pictures import one_slice_geometry
+from ..single_slice import one_slice_geometry
 from .headers import IDENTITY, Header
 from .parse import load
 

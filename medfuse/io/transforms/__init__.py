@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import ParameterError, ReadError, UnknownNameError, WriteError
 from ...volume import Geometry
 from ..files import existing, reading, replacing
-from ..itk import first_reason
+from ..formats.itk import first_reason
 from . import lta, matrices
 
 if TYPE_CHECKING:

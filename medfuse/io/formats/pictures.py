@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ReadError
-from ..volume import Geometry, Volume
-from .files import check_voxels, reading
+from ...errors import ReadError
+from ...volume import Volume
+from ..files import check_voxels, reading
+from ..options import ReadOptions
+from ..single_slice import one_slice_geometry
 from .images import GREY_LEVELS, load_mat
-from .options import ReadOptions
 
-__all__ = ["one_slice_geometry", "read"]
+__all__ = ["read"]
 
 
 def read(path: Path, options: ReadOptions) -> Volume:
@@ -39,14 +40,6 @@ def read(path: Path, options: ReadOptions) -> Volume:
         geometry, notes = one_slice_geometry((array.shape[1], array.shape[0]), options.spacing)
         place = "a 2-D image: its middle was put at the origin"
         return Volume(array[np.newaxis].astype(np.float32), geometry, notes=(place, *notes))
-
-
-def one_slice_geometry(size: tuple[int, int], spacing: tuple[float, ...]) -> tuple[Geometry, list[str]]:
-    """The grid of one axial slice around the origin; without a thickness it is taken as 1 mm."""
-    steps = (*spacing, 1.0)[:3] if len(spacing) == 2 else spacing
-    notes = ["its thickness was taken as 1 mm"] if len(spacing) == 2 else []
-    origin = tuple(-(n - 1) / 2 * step for n, step in zip(size, steps, strict=False))
-    return Geometry((*size, 1), (steps[0], steps[1], steps[2]), (origin[0], origin[1], 0.0)), notes
 
 
 def _picture(path: Path) -> npt.NDArray[np.generic]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ReadError
-from .files import check_finite, check_voxels, existing, reading
-from .formats import PICTURES
+from ...errors import ReadError
+from ..files import check_finite, check_voxels, existing, reading
+from . import PICTURES, is_picture
 
 __all__ = ["GREY_LEVELS", "load_mat", "read_image"]
 
@@ -33,7 +33,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.float32]:
         If the file does not exist, is damaged, in colour, or has values beyond these ranges.
     """
     path = existing(path)
-    if path.suffix.lower() not in PICTURES:
+    if not is_picture(path):
         raise ReadError(f"{path}: not a 2-D image that is known; expected one of {', '.join(PICTURES)}")
     with reading(path):
         array = _from_mat(path) if path.suffix.lower() == ".mat" else _from_picture(path)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ReadError
-from ..volume import Volume
-from .files import reading, replacing
+from ...errors import ReadError
+from ...volume import Volume
+from ..files import reading, replacing
+from .four_d import choice
 from .itk_header import read_header
-from .several import choice
 
 if TYPE_CHECKING:
     import SimpleITK

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,50 +12,13 @@ from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
 from .archive import is_zip, unpacked
 from .files import check_finite, check_replaceable, existing, reading
+from .formats import VOLUMES, Format, format_of, is_picture, pictures
 from .options import ReadOptions
 
-__all__ = ["PICTURES", "VOLUMES", "Format", "check_target", "format_of", "read_volume", "write_volume"]
-
-PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
-"""Suffixes of 2-D images, which are read as volumes of one slice."""
+__all__ = ["check_target", "read_volume", "write_volume"]
 
 _PART = 1 << 20
 _AIR_HU = -500  # CT has values as low as air's -1000; so may an MR phase image, hence the note
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format: the module that has its ``read`` and ``write``, imported when it is used."""
-
-    name: str
-    module: str
-    writable: bool = True
-
-    def function(self, name: str) -> Callable[..., Any]:
-        """``read`` or ``write`` of the format."""
-        return getattr(import_module(self.module, __package__), name)
-
-
-_NIFTI = Format("NIfTI", ".nifti")
-_NRRD = Format("NRRD", ".itk")
-_METAIMAGE = Format("MetaImage", ".itk")
-
-VOLUMES = {
-    ".nii.gz": _NIFTI,
-    ".nii": _NIFTI,
-    ".nrrd": _NRRD,
-    ".mha": _METAIMAGE,
-    # Header and voxels in two files, which cannot appear whole or not at all: read only.
-    ".nhdr": Format("NRRD", ".itk", writable=False),
-    ".mhd": Format("MetaImage", ".itk", writable=False),
-}
-"""Suffix -> format; whatever else is a folder or file of DICOM."""
-
-
-def format_of(path: Path) -> tuple[str, Format] | None:
-    """The suffix of ``path`` and its format, or None."""
-    name = path.name.lower()
-    return next(((suffix, kind) for suffix, kind in VOLUMES.items() if name.endswith(suffix)), None)
 
 
 def read_volume(
@@ -121,8 +82,8 @@ def _read(path: Path, options: ReadOptions) -> Volume:
     if known is not None:
         options.refuse(path, f"a {known[1].name} file", "series", "spacing")
         return known[1].function("read")(path, options.volume)
-    if path.is_file() and path.suffix.lower() in PICTURES:
-        return import_module(".pictures", __package__).read(path, options)
+    if path.is_file() and is_picture(path):
+        return pictures.read(path, options)
     from . import dicom
 
     if is_zip(path):

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import GeometryError, ReadError
-from ..volume import Geometry, Volume
-from .files import DEFLATE_RATIO, check_voxels, reading, replacing
-from .several import choice
-from .upright import upright, upright_grid
+from ...errors import GeometryError, ReadError
+from ...volume import Geometry, Volume
+from ..deskew import deskew, orthogonal_grid
+from ..files import DEFLATE_RATIO, check_voxels, reading, replacing
+from .four_d import choice
 
 if TYPE_CHECKING:
     import nibabel
@@ -59,8 +59,8 @@ def _placed(path: Path, array: np.ndarray, affine: np.ndarray, notes: tuple[str,
         if not np.all(np.isfinite(affine)) or steps.min() <= 0:
             raise
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    check_voxels(path, upright_grid(lps, size).size)
-    straight, valid, geometry = upright(array, None, lps)
+    check_voxels(path, orthogonal_grid(lps, size).size)
+    straight, valid, geometry = deskew(array, None, lps)
     lean = np.degrees(np.arcsin(min(1.0, np.abs(_off_diagonal(affine[:3, :3] / steps)).max())))
     note = f"its axes are sheared by {lean:.1f}°; interpolated onto a grid with right angles"
     return Volume(straight, geometry, valid=valid, notes=(*notes, note))

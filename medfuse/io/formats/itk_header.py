@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from ..errors import ReadError
-from .files import DEFLATE_RATIO, check_voxels, one_line, regular_file_beside
+from ...errors import ReadError
+from ..files import DEFLATE_RATIO, check_voxels, one_line, regular_file_beside
 
 __all__ = ["Header", "read_header"]
 

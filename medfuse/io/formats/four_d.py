@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ReadError
+from ...errors import ReadError
 
 __all__ = ["choice"]
 

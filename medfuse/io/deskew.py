@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..volume import Geometry
 
-__all__ = ["even_count", "even_slices", "upright", "upright_grid"]
+__all__ = ["deskew", "even_count", "even_slices", "orthogonal_grid"]
 
 _PADDING_SHARE = 1e-4  # rounding gives voxels beside padding a share of this order
 _ROUNDING = 9  # decimals of an index that count; the rest would put the outermost voxels outside
@@ -19,7 +19,7 @@ _STEP_ROUNDING = 3  # decimals of a step
 _SAME_STEP = 1e-3  # a slice that lies right but for rounding is taken as it is
 
 
-def upright_grid(affine: npt.NDArray[np.float64], size: tuple[int, int, int]) -> Geometry:
+def orthogonal_grid(affine: npt.NDArray[np.float64], size: tuple[int, int, int]) -> Geometry:
     """The right-angled grid around a leaning one.
 
     Its x axis is that of the leaning grid, its y axis lies in the same x–y plane, and each of its
@@ -43,10 +43,10 @@ def upright_grid(affine: npt.NDArray[np.float64], size: tuple[int, int, int]) ->
     return Geometry(tuple((high - low + 1).astype(int)), tuple(spacing), tuple(origin), rows)
 
 
-def upright(
+def deskew(
     array: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None, affine: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], Geometry]:
-    """Interpolate a leaning volume linearly onto :func:`upright_grid`.
+    """Interpolate a leaning volume linearly onto :func:`orthogonal_grid`.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def upright(
     """
     from scipy.ndimage import affine_transform
 
-    geometry = upright_grid(affine, array.shape[2::-1])
+    geometry = orthogonal_grid(affine, array.shape[2::-1])
     to_index = np.linalg.inv(affine) @ geometry.affine
     matrix = to_index[:3, :3][::-1, ::-1].round(_ROUNDING)
     offset = to_index[:3, 3][::-1].round(_ROUNDING)
