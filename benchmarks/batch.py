@@ -28,9 +28,9 @@ from PIL import Image
 
 from medfuse import Geometry, Recipe, Study, run_study, write_result, write_volume
 from medfuse.batch import Limits, Planned, run_batch
-from medfuse.batch.child import _children
-from medfuse.batch.memory import resident_bytes
-from medfuse.batch.outputs import write_outputs
+from medfuse.batch.results.tables import write_outputs
+from medfuse.batch.running.child import _children
+from medfuse.batch.running.memory import resident_bytes
 from medfuse.phantom import Head, render
 
 RECIPE = Recipe(method="pca", registration="none")

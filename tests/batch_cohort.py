@@ -18,7 +18,7 @@ import pytest
 
 from medfuse import METHODS, Geometry, Recipe, Study, read_volume, run_study, write_volume
 from medfuse.batch import Planned
-from medfuse.batch.place import Place
+from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.phantom import Head, render
 
 RECIPE = Recipe(method="average", registration="none")
@@ -137,8 +137,8 @@ def check_faulty_cohort(volumes, out, result):
     assert set(failures) == set(errors)
     assert "SIGKILL" in failures["s09"]["message"]
     assert "tried twice" in failures["s09"]["message"]
-    assert list(Place(out).work.iterdir()) == []
-    assert not Place(out).lock.exists()
+    assert list(OutputFolder(out).work.iterdir()) == []
+    assert not OutputFolder(out).lock.exists()
 
 
 def faulty_cohort(volumes):

@@ -14,10 +14,10 @@ from dicom_factory import write_series
 
 from medfuse import Geometry, Recipe, Study, read_volume
 from medfuse.batch import find_studies, read_table, write_table
+from medfuse.batch.finding.planning import Planned, recipe_of
+from medfuse.batch.finding.pseudonyms import Pseudonyms
+from medfuse.batch.finding.rules import Candidate, Rule
 from medfuse.batch.jobs import Job, Limits
-from medfuse.batch.planning import Planned, recipe_of
-from medfuse.batch.pseudonyms import Pseudonyms
-from medfuse.batch.rules import Candidate, Rule
 from medfuse.errors import ParameterError, ReadError, UnknownNameError, WriteError
 from medfuse.io import ReadOptions
 

@@ -15,12 +15,12 @@ import pytest
 from scipy.stats import wilcoxon
 from typer.testing import CliRunner
 
-from medfuse.batch.cells import cell
-from medfuse.batch.compare import compare, write_comparison
-from medfuse.batch.index import render_index
-from medfuse.batch.outputs import write_outputs
-from medfuse.batch.scrub import scrubbed
-from medfuse.batch.statistics import summaries
+from medfuse.batch.csv_cells import cell
+from medfuse.batch.results.comparison import compare, write_comparison
+from medfuse.batch.results.page import render_index
+from medfuse.batch.results.statistics import summaries
+from medfuse.batch.results.tables import write_outputs
+from medfuse.batch.running.redaction import redacted
 from medfuse.cli import app
 from medfuse.errors import ReadError, WriteError
 
@@ -257,7 +257,7 @@ class TestScrubbing:
             f"{folder}/IM_DOE.dcm: has the UID of IM_DOE.dcm but other content; see /home/doe/x y.txt: no "
             "series 1.2.840.113619.2.5.1 in /archive/Roe, Jane/t1.nii.gz, spacing 0.5/0.7 mm"
         )
-        words = scrubbed(message, paths)
+        words = redacted(message, paths)
         assert not re.search(r"DOE|doe|JOHN|Roe|Jane|113619|/home", words)
         assert words.startswith(
             "<fixed>: has the UID of <file> but other content; see <path>: no series <uid>"
@@ -265,7 +265,7 @@ class TestScrubbing:
         assert words.endswith("in <moving>, spacing 0.5/0.7 mm")
 
     def test_one_line_of_bounded_length(self):
-        words = scrubbed("a\nb\x00" + "c" * 5000, [Path("/x/y.nii")])
+        words = redacted("a\nb\x00" + "c" * 5000, [Path("/x/y.nii")])
         assert words.startswith("a b c")
         assert len(words) == 600
 

@@ -35,7 +35,7 @@ from batch_cohort import (
 
 from medfuse import Study, run_study, write_result
 from medfuse.batch import Limits, Planned, run_batch
-from medfuse.batch.place import Place
+from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.errors import Cancelled, MedfuseError, ParameterError, WriteError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -209,7 +209,7 @@ class TestSecondStart:
         assert (tmp_path / "out" / "s00" / "thesis.txt").read_text() == "mine"
 
     def test_the_lock_of_another_start(self, volumes, tmp_path):
-        place = Place(tmp_path / "out")
+        place = OutputFolder(tmp_path / "out")
         place.prepare()
 
         def locked_by(pid, host):
@@ -250,14 +250,14 @@ class TestDisk:
         with ThreadPoolExecutor(1) as pool:
             with pytest.raises(WriteError, match="cannot write to"):
                 run_batch([planned(volumes, 0)], RECIPE, tmp_path / "file" / "out", pool)
-            monkeypatch.setattr(Place, "free", lambda self: 10 << 20)
+            monkeypatch.setattr(OutputFolder, "free", lambda self: 10 << 20)
             with pytest.raises(WriteError, match="only 10 MiB of disk are free"):
                 run_batch([planned(volumes, 0)], RECIPE, tmp_path / "out", pool)
 
     def test_a_disk_that_fills_stops_the_batch_and_keeps_what_is_done(self, volumes, tmp_path, monkeypatch):
         out = tmp_path / "out"
         free = lambda self: (10 if (out / "s01").exists() else 1000) << 20  # noqa: E731
-        monkeypatch.setattr(Place, "free", free)
+        monkeypatch.setattr(OutputFolder, "free", free)
         cohort = [planned(volumes, i) for i in range(2)] + [planned(volumes, 2, method="stuck")]
         with ThreadPoolExecutor(1) as pool, pytest.raises(WriteError, match="stopped before it is full"):
             run_batch(cohort, RECIPE, out, pool)
@@ -270,7 +270,7 @@ class TestWorkers:
         (tmp_path / "sitecustomize.py").write_text(
             "import os, sys, pathlib\n"
             "log = pathlib.Path(os.environ['BATCH_FAULTS'], 'started')\n"
-            "if 'medfuse.batch.worker' in sys.orig_argv:\n"
+            "if 'medfuse.batch.running.worker' in sys.orig_argv:\n"
             "    log.open('a').write(os.environ['OMP_NUM_THREADS'] + '\\n')\n"
         )
         monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
@@ -348,8 +348,8 @@ class TestCommand:
             ".batch", "failures.csv", "index.html", "ok", "results.csv",
         ]  # fmt: skip
         assert (out / "ok" / "report.html").exists()
-        assert not Place(out).lock.exists()
-        assert list(Place(out).work.iterdir()) == []
+        assert not OutputFolder(out).lock.exists()
+        assert list(OutputFolder(out).work.iterdir()) == []
         fractions = [json.loads(line)["fraction"] for line in errors.splitlines() if line.startswith("{")]
         assert fractions[0] == 0
         assert fractions[-1] == 0.5
@@ -367,7 +367,7 @@ class TestCommand:
         third = subprocess.run(words, capture_output=True, text=True, check=False)
         assert third.returncode == 0, third.stderr
         assert third.stdout.splitlines() == ["2 of 2 studies done", str(tmp_path / "out" / "index.html")]
-        assert list(Place(tmp_path / "out").work.iterdir()) == []
+        assert list(OutputFolder(tmp_path / "out").work.iterdir()) == []
 
     def test_some_failed(self, words, tmp_path):
         limited = subprocess.run([*words, "--time-limit", "10s"], capture_output=True, text=True, check=False)

@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from .finding import find_studies
+from .finding.planning import Planned
+from .finding.studies import find_studies
+from .finding.table import read_table, write_table
 from .jobs import Limits
-from .planning import Planned
-from .runner import BatchResult, run_batch
-from .table import read_table, write_table
+from .running.runner import BatchResult, run_batch
 
 __all__ = [
     "BatchResult",

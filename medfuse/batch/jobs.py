@@ -14,7 +14,7 @@ from ..recipe import Recipe, Study
 __all__ = ["Job", "Limits", "Row"]
 
 Row = dict[str, Any]
-"""What came of a study, as plain values: see :mod:`medfuse.batch.work`."""
+"""What came of a study, as plain values: see :mod:`medfuse.batch.running.study`."""
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def run(
             limits = partial(Limits, seconds, int(size) if size else None)
             start = partial(run_batch, studies, own, output, bids_names=bids_names, progress=report)
             if scheduler or cluster:
-                from ..batch.cluster import connected
+                from ..batch.running.cluster import connected
 
                 with connected(output, scheduler, cluster, workers, gpu, threads, report) as dask:
                     result = start(dask.executor, limits=limits(threads=dask.threads))
@@ -175,8 +175,8 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier table.")] = False,
 ) -> None:
     """Compare the scores of two batches study by study, with Wilcoxon's signed-rank test."""
-    from ..batch.compare import compare as compared
-    from ..batch.compare import write_comparison
+    from ..batch.results.comparison import compare as compared
+    from ..batch.results.comparison import write_comparison
 
     comparison = compared(first, second)
     typer.echo(comparison.text())

@@ -32,8 +32,8 @@ from medfuse.errors import MedfuseError, ParameterError, UnknownNameError, Write
 
 pytest.importorskip("distributed", reason="needs the extra 'cluster' (dask distributed)")
 
-from medfuse.batch import cluster
-from medfuse.batch.cluster import connected
+from medfuse.batch.running import cluster
+from medfuse.batch.running.cluster import connected
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals"),

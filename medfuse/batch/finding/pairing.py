@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..recipe import Study
+from ...recipe import Study
 from .planning import Planned
 from .rules import Candidate, Rule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ParameterError, ReadError
-from ..progress import Progress, ignore
+from ...errors import ParameterError, ReadError
+from ...progress import Progress, ignore
 from .bids import bids_candidates, bids_name, is_bids
 from .dicom import KEYS, DicomNames, dicom_candidates
 from .pairing import pair
@@ -32,7 +32,7 @@ def find_studies(
     source:
         A CSV or TSV table, a BIDS dataset, or a folder of DICOM files in any order.
     fixed, moving:
-        Rules that choose each volume of a folder, see :mod:`medfuse.batch.rules`.
+        Rules that choose each volume of a folder, see :mod:`medfuse.batch.finding.rules`.
     key:
         File with the key of the pseudonyms (made if it does not exist); needed for DICOM, and for
         tables that do not name their studies.

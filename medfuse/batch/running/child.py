@@ -25,11 +25,11 @@ from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import IO, cast
 
-from .jobs import Job, Row
+from ..jobs import Job, Row
+from ..results.output_folder import OutputFolder
 from .lock import is_current
 from .memory import resident_bytes
-from .place import Place
-from .work import failure
+from .study import failure
 
 __all__ = ["close_children", "run_job"]
 
@@ -57,15 +57,15 @@ def run_job(job: Job) -> Row:
         The row of the study; ``status`` is "died" if its process did, "cancelled" if the start that it
         belongs to has ended.
     """
-    place = Place(Path(job.output))
-    if not is_current(place.lock, job.run):
-        return _stopped(job, place)
+    batch_folder = OutputFolder(Path(job.output))
+    if not is_current(batch_folder.lock, job.run):
+        return _stopped(job, batch_folder)
     child = _own_child(job.limits.threads)
     token = token_hex(8)
     try:
-        return child.ask(job, token, lambda: is_current(place.lock, job.run))
+        return child.ask(job, token, lambda: is_current(batch_folder.lock, job.run))
     finally:
-        shutil.rmtree(place.work / token, ignore_errors=True)
+        shutil.rmtree(batch_folder.work / token, ignore_errors=True)
 
 
 def close_children(run: str | None = None) -> None:
@@ -99,7 +99,7 @@ class Child:
         # The numbers of threads are read when libraries are loaded: they must be there before.
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "medfuse.batch.worker"],
+            [sys.executable, "-m", "medfuse.batch.running.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -147,7 +147,7 @@ class Child:
                 return failure(job, *broken)
             if ticks % _LOCK_TICKS == 0 and not wanted():
                 self.end()
-                return _stopped(job, Place(Path(job.output)))
+                return _stopped(job, OutputFolder(Path(job.output)))
 
     def end(self) -> None:
         """End it at once, whatever it is doing."""
@@ -187,8 +187,8 @@ def _signal_name(number: int) -> str:
         return "unknown"
 
 
-def _stopped(job: Job, place: Place) -> Row:
-    if not place.marks.is_dir():
+def _stopped(job: Job, batch_folder: OutputFolder) -> Row:
+    if not batch_folder.marks.is_dir():
         return failure(
             job, "WriteError", "the output folder is not there; it must be on storage that all workers share"
         )

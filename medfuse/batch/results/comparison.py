@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ReadError
-from ..io.files import replacing
-from ..metrics import METRICS
-from .cells import cell
-from .outputs import FACTS, read_results
+from ...errors import ReadError
+from ...io.files import replacing
+from ...metrics import METRICS
+from ..csv_cells import cell
+from .tables import FACTS, read_results
 
 __all__ = ["Comparison", "Difference", "compare", "write_comparison"]
 

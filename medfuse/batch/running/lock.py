@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from ..errors import WriteError
+from ...errors import WriteError
 
 __all__ = ["Lock", "is_current", "locked"]
 

@@ -19,15 +19,15 @@ import tempfile
 from pathlib import Path
 from secrets import token_hex
 
-from ..errors import WriteError
-from .jobs import Row
+from ...errors import WriteError
+from ..jobs import Row
 
-__all__ = ["Place"]
+__all__ = ["OutputFolder"]
 
 _MIN_FREE = 200 << 20  # enough for the tables and the page of a large batch
 
 
-class Place:
+class OutputFolder:
     """Paths below the folder of a batch.
 
     Parameters

@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..io.files import files_below, one_line
+from ...io.files import files_below, one_line
 
-__all__ = ["scrubbed"]
+__all__ = ["redacted"]
 
 _LIMIT = 600
 _PATH = re.compile(r"(?<![\w.>])(?:[A-Za-z]:)?(?:[/\\][^/\\:;,'\"<>]+)+[/\\]?")
 _UID = re.compile(r"\b[0-9]+(?:\.[0-9]+){4,}\b")
 
 
-def scrubbed(message: str, paths: Sequence[Path]) -> str:
+def redacted(message: str, paths: Sequence[Path]) -> str:
     """``message`` on one line, with roles for the study's files, and without paths and DICOM UIDs.
 
     Parameters

@@ -7,9 +7,9 @@ from io import BytesIO
 
 import numpy as np
 
-from ..intensity import quantize
-from ..pipeline import StudyResult
-from ..report.planes import central_voxel, plane
+from ...intensity import quantize
+from ...pipeline import StudyResult
+from ...report.planes import central_voxel, plane
 
 __all__ = ["thumbnail"]
 

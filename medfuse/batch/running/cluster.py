@@ -2,7 +2,7 @@
 
 Only paths travel, so the storage must be the same for all; that is checked before anything runs.  The
 work itself is done as on one machine: each thread of a Dask worker has a worker process of ours, see
-:mod:`medfuse.batch.child`, so give Dask workers as many threads as they shall run studies at a time.
+:mod:`medfuse.batch.running.child`, so give Dask workers as many threads as they shall run studies at a time.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from secrets import token_hex
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
-from ..errors import DependencyError, MedfuseError, ParameterError, UnknownNameError, WriteError
-from ..progress import Progress, ignore
-from .place import Place
+from ... import __version__
+from ...errors import DependencyError, MedfuseError, ParameterError, UnknownNameError, WriteError
+from ...progress import Progress, ignore
+from ..results.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -114,7 +114,7 @@ def connected(
         if cluster:
             message = f"waiting for {cluster} to start the first of {workers} workers"
             _wait_for_the_first(client, message, progress)
-        seen = _check_workers(client, Place(Path(output)), gpu)
+        seen = _check_workers(client, OutputFolder(Path(output)), gpu)
         resources = {_RESOURCE: 1} if gpu else None
         executor = client.get_executor(pure=False, resources=resources)
         hosts = tuple(sorted({one["host"] for one in seen}))
@@ -178,34 +178,34 @@ def _wait_for_the_first(client: Client, message: str, progress: Progress) -> Non
             client.wait_for_workers(1, timeout=_WAIT_SECONDS)
 
 
-def _check_workers(client: Client, place: Place, gpu: bool) -> list[dict[str, Any]]:
+def _check_workers(client: Client, batch_folder: OutputFolder, gpu: bool) -> list[dict[str, Any]]:
     """What each worker says of itself; refuses workers that cannot take part."""
-    place.prepare()
+    batch_folder.prepare()
     token = token_hex(8)
-    mark = place.work / f"{token}.shared"
+    mark = batch_folder.work / f"{token}.shared"
     mark.write_text(token, encoding="ascii")
     try:
         answers = client.run(_probe, str(mark.absolute()), token)
         # What a worker wrote must be seen from here too: a folder of the same name elsewhere is not shared.
         unseen = [one for one in answers.values() if not Path(one["answer"]).exists()]
     finally:
-        for file in place.work.glob(f"{token}*"):
+        for file in batch_folder.work.glob(f"{token}*"):
             file.unlink()
     if not answers:
         raise MedfuseError("the Dask scheduler has no workers; start some with 'dask worker ADDRESS'")
-    _refuse_strangers(answers.values(), unseen, place)
+    _refuse_strangers(answers.values(), unseen, batch_folder)
     slots = client.scheduler_info(n_workers=-1)["workers"]
     if gpu and not any(slots[name]["resources"].get(_RESOURCE) for name in answers if name in slots):
         raise MedfuseError("no Dask worker has the resource GPU; start them with --resources GPU=1")
     return [{**one, "slots": slots[name]["nthreads"]} for name, one in answers.items() if name in slots]
 
 
-def _refuse_strangers(answers: Any, unseen: Sequence[dict[str, Any]], place: Place) -> None:
+def _refuse_strangers(answers: Any, unseen: Sequence[dict[str, Any]], batch_folder: OutputFolder) -> None:
     blind = sorted({one["host"] for one in (*unseen, *(one for one in answers if one["problem"]))})
     if blind:
         reasons = {one["problem"] for one in answers if one["problem"]} or {"what it writes is not seen here"}
         raise WriteError(
-            f"{place.root.absolute()} is not shared with the workers on {', '.join(blind)} "
+            f"{batch_folder.root.absolute()} is not shared with the workers on {', '.join(blind)} "
             f"({'; '.join(sorted(reasons))}); choose a folder on storage that all machines see under one path"
         )
     versions = {one["version"] for one in answers}

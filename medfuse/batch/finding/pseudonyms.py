@@ -13,7 +13,7 @@ import secrets
 from hashlib import sha256
 from pathlib import Path
 
-from ..errors import ReadError, WriteError
+from ...errors import ReadError, WriteError
 
 __all__ = ["Pseudonyms"]
 

@@ -1,4 +1,4 @@
-"""The process that works on studies, one after the other: ``python -m medfuse.batch.worker``.
+"""The process that works on studies, one after the other: ``python -m medfuse.batch.running.worker``.
 
 It reads a job a line from stdin and answers with a row a line on stdout.  It ends when stdin ends, that
 is, at once when the process that started it is gone, whatever it is doing.
@@ -13,8 +13,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TextIO
 
-from .jobs import Job
-from .work import perform
+from ..jobs import Job
+from .study import perform
 
 __all__ = ["main"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .. import __version__
-from ..metrics import METRICS
-from .jobs import Row
+from ... import __version__
+from ...metrics import METRICS
+from ..jobs import Row
 from .statistics import Summary, summaries
 
 __all__ = ["render_index", "worst_verdict"]
@@ -34,12 +34,12 @@ def render_index(rows: Sequence[Row], not_run: Sequence[str] = ()) -> str:
     Parameters
     ----------
     rows:
-        Of the studies that were decided, see :mod:`medfuse.batch.work`.
+        Of the studies that were decided, see :mod:`medfuse.batch.running.study`.
     not_run:
         Names of those that a stop left undone.
     """
     environment = Environment(
-        loader=PackageLoader("medfuse.batch"),
+        loader=PackageLoader("medfuse.batch.results"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -8,18 +8,18 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Cancelled, MedfuseError, WriteError
-from ..progress import Progress, ignore
-from ..recipe import Recipe
-from .bids_names import write_description
+from ...errors import Cancelled, MedfuseError, WriteError
+from ...progress import Progress, ignore
+from ...recipe import Recipe
+from ..finding.planning import Planned, check_names, recipe_of
+from ..jobs import Job, Limits, Row
+from ..results.bids_names import write_description
+from ..results.output_folder import OutputFolder
+from ..results.tables import write_outputs
 from .child import close_children, run_job
-from .jobs import Job, Limits, Row
 from .lock import Lock, locked
 from .memory import check_memory_is_known
-from .outputs import write_outputs
-from .place import Place
-from .planning import Planned, check_names, recipe_of
-from .work import failure
+from .study import failure
 
 __all__ = ["BatchResult", "run_batch"]
 
@@ -39,7 +39,7 @@ class BatchResult:
     folder:
         Where it is.
     rows:
-        One a study, in the order of the studies; see :mod:`medfuse.batch.work`.
+        One a study, in the order of the studies; see :mod:`medfuse.batch.running.study`.
     """
 
     folder: Path
@@ -107,35 +107,35 @@ def run_batch(
     recipes = [recipe_of(one, recipe) for one in studies]
     if limits.bytes is not None:
         check_memory_is_known()
-    place = Place(Path(output))
-    place.prepare()
+    batch_folder = OutputFolder(Path(output))
+    batch_folder.prepare()
     for one in studies:
-        place.check_free_for(one.name)
-    with locked(place.lock) as lock:
-        place.clear_work()
+        batch_folder.check_free_for(one.name)
+    with locked(batch_folder.lock) as lock:
+        batch_folder.clear_work()
         if bids_names:
-            write_description(place.root)
+            write_description(batch_folder.root)
         jobs = [
-            Job.of(one.name, one.study, own, place.root, lock.token, limits, bids_names)
+            Job.of(one.name, one.study, own, batch_folder.root, lock.token, limits, bids_names)
             for one, own in zip(studies, recipes, strict=True)
             if one.study
         ]
-        run = _Run(place, lock, executor, progress, {one.name: _undecided(one) for one in studies})
+        run = _Run(batch_folder, lock, executor, progress, {one.name: _undecided(one) for one in studies})
         try:
             run.all(jobs)
         finally:
             lock.revoke()
             run.wait_for_stragglers()
             close_children(run.token)
-            place.clear_work()  # what killed workers had half done
+            batch_folder.clear_work()  # what killed workers had half done
             rows, not_run = run.rows(), run.not_run()
-            write_outputs(place.root, rows, not_run)
+            write_outputs(batch_folder.root, rows, not_run)
     if not_run:
         raise WriteError(
-            f"{place.lock} was taken away while the batch ran: {len(not_run)} studies were not run; "
+            f"{batch_folder.lock} was taken away while the batch ran: {len(not_run)} studies were not run; "
             "start again"
         )
-    return BatchResult(place.root, rows)
+    return BatchResult(batch_folder.root, rows)
 
 
 class _Run:
@@ -143,14 +143,14 @@ class _Run:
 
     def __init__(
         self,
-        place: Place,
+        batch_folder: OutputFolder,
         lock: Lock,
         executor: Executor | MakeExecutor,
         progress: Progress,
         rows: dict[str, Row | None],
     ):
         self.token = lock.token
-        self._place = place
+        self._folder = batch_folder
         self._make = None if isinstance(executor, Executor) else executor
         self._executor = executor if isinstance(executor, Executor) else executor()
         self._progress = progress
@@ -240,9 +240,9 @@ class _Run:
     def _check_disk(self) -> None:
         """Stop before the disk is full: a full disk would fail all that are left, one by one."""
         needed = max(_MIN_FREE, 4 * max((row.get("bytes", 0) for row in self.rows()), default=0))
-        if self._pending and self._place.free() < needed:
+        if self._pending and self._folder.free() < needed:
             raise WriteError(
-                f"{self._place.root}: only {self._place.free() >> 20} MiB of disk are free; stopped before "
+                f"{self._folder.root}: only {self._folder.free() >> 20} MiB of disk are free; stopped before "
                 "it is full. Finished studies are kept: make room and start again"
             )
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import ParameterError, UnknownNameError
+from ...errors import ParameterError, UnknownNameError
 
 __all__ = ["Candidate", "Choice", "Rule"]
 

@@ -31,11 +31,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import MedfuseError, ParameterError, ReadError, UnknownNameError
-from ..io import ReadOptions
-from ..io.files import replacing
-from ..recipe import Recipe, Study
-from .cells import cell
+from ...errors import MedfuseError, ParameterError, ReadError, UnknownNameError
+from ...io import ReadOptions
+from ...io.files import replacing
+from ...recipe import Recipe, Study
+from ..csv_cells import cell
 from .planning import Planned, check_names
 from .pseudonyms import Pseudonyms
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ReadError
-from ..io.dicom import looks_like_dicom
-from ..io.dicom.discovery import Series
-from ..io.dicom.headers import Header, read_header
-from ..io.files import files_below
-from ..progress import Progress, ignore
+from ...errors import ReadError
+from ...io.dicom import looks_like_dicom
+from ...io.dicom.discovery import Series
+from ...io.dicom.headers import Header, read_header
+from ...io.files import files_below
+from ...progress import Progress, ignore
 from .pseudonyms import Pseudonyms
 from .rules import Candidate, Value
 

@@ -16,13 +16,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..errors import MedfuseError
-from ..io import sha256_of
-from ..io.formats import format_of
-from ..recipe import Recipe
-from .jobs import Job, Row
-from .place import Place
-from .scrub import scrubbed
+from ...errors import MedfuseError
+from ...io import sha256_of
+from ...io.formats import format_of
+from ...recipe import Recipe
+from ..jobs import Job, Row
+from ..results.output_folder import OutputFolder
+from .redaction import redacted
 
 __all__ = ["failure", "perform"]
 
@@ -41,12 +41,12 @@ def perform(job: Job, token: str) -> Row:
     """
     start = time.perf_counter()
     try:
-        place = Place(Path(job.output))
-        kept = _kept(job, place)
+        batch_folder = OutputFolder(Path(job.output))
+        kept = _kept(job, batch_folder)
         if kept is not None:
             return {**kept, "status": "kept"}
-        room = place.workroom(token)
-        row = _run(job, place, room, start)
+        room = batch_folder.workroom(token)
+        row = _run(job, batch_folder, room, start)
         shutil.rmtree(room, ignore_errors=True)
     except MedfuseError as error:
         return failure(job, type(error).__name__, str(error))
@@ -60,22 +60,22 @@ def perform(job: Job, token: str) -> Row:
 def failure(job: Job, kind: str, message: str) -> Row:
     """The row of a study that failed; nothing in it tells who the patient is, unless that is wanted."""
     if not job.recipe["keep_identifiers"]:
-        message = scrubbed(message, job.study.paths)
+        message = redacted(message, job.study.paths)
     return {"study": job.name, "status": "failed", "error": {"class": kind, "message": message}}
 
 
-def _kept(job: Job, place: Place) -> Row | None:
-    row = place.record(job.name)
+def _kept(job: Job, batch_folder: OutputFolder) -> Row | None:
+    row = batch_folder.record(job.name)
     if row is None or row.get("key") != _key(job, row["inputs"]):
         return None  # another recipe; that is known without reading the inputs
     return row if row["inputs"] == _fingerprints(job) else None
 
 
-def _run(job: Job, place: Place, room: Path, start: float) -> Row:
-    from ..pipeline import run_study
-    from ..report import write_result
-    from .bids_names import rename_as_bids
-    from .thumbnail import thumbnail
+def _run(job: Job, batch_folder: OutputFolder, room: Path, start: float) -> Row:
+    from ...pipeline import run_study
+    from ...report import write_result
+    from ..results.bids_names import rename_as_bids
+    from ..results.thumbnail import thumbnail
 
     result = run_study(job.study, Recipe.from_mapping(job.recipe))
     folder = room / "result"
@@ -95,7 +95,7 @@ def _run(job: Job, place: Place, room: Path, start: float) -> Row:
         **_facts(facts),
         "seconds": round(time.perf_counter() - start, 3),
     }
-    place.put(folder, row, room)
+    batch_folder.put(folder, row, room)
     return row
 
 

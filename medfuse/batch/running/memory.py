@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import DependencyError
+from ...errors import DependencyError
 
 __all__ = ["check_memory_is_known", "resident_bytes"]
 

@@ -1,4 +1,4 @@
-"""The tables over all studies; the page is made by :mod:`medfuse.batch.index`."""
+"""The tables over all studies; the page is made by :mod:`medfuse.batch.results.page`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from ..errors import ReadError
-from ..io.files import replacing
-from .cells import cell
-from .index import render_index, worst_verdict
-from .jobs import Row
+from ...errors import ReadError
+from ...io.files import replacing
+from ..csv_cells import cell
+from ..jobs import Row
+from .page import render_index, worst_verdict
 
 __all__ = ["FACTS", "read_results", "write_outputs"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .jobs import Row
+from ..jobs import Row
 
 __all__ = ["Summary", "summaries"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import MedfuseError, ParameterError
-from ..recipe import Recipe, Study
+from ...errors import MedfuseError, ParameterError
+from ...recipe import Recipe, Study
 
 __all__ = ["Planned", "check_name", "check_names", "recipe_of"]
 

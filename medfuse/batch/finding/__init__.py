@@ -1,0 +1,1 @@
+"""Which studies there are: tables, BIDS datasets, DICOM archives, the rules that choose, and pseudonyms."""
