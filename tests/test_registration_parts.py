@@ -8,11 +8,12 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medfuse.registration.bending import Bent
-from medfuse.registration.grids import averaged, interpolation, places, smoothing
-from medfuse.registration.linear import agreement
-from medfuse.registration.mind import describe
-from medfuse.registration.moves import LINEAR
+from medfuse.registration.deformable.displacement import Deformation
+from medfuse.registration.deformable.mind import describe
+from medfuse.registration.linear.climb import COARSE, ScoredPose, Stage
+from medfuse.registration.linear.search import agreement
+from medfuse.registration.linear.starts import QuickScore
+from medfuse.registration.linear.transform_models import TRANSFORM_MODELS
 from medfuse.registration.poses import (
     distance,
     inverse,
@@ -28,10 +29,9 @@ from medfuse.registration.poses import (
     to_euler,
     turn,
 )
-from medfuse.registration.prepare import prepare
+from medfuse.registration.pyramid.prepare import prepare
+from medfuse.registration.pyramid.separable import averaged, interpolation, smoothing, voxel_centres
 from medfuse.registration.quality import judge
-from medfuse.registration.search import COARSE, Candidate, Stage
-from medfuse.registration.starts import Comparison
 from medfuse.volume import Geometry, Volume
 
 angles = st.floats(-180, 180)
@@ -108,7 +108,7 @@ class TestPoses:
     )
     def test_become_transforms_whose_parameters_are_free_in_the_plane_or_not(self, kind, matrix) -> None:
         pose, centre = rotation_about(matrix, np.zeros(3), np.array([4.0, 5, 0])), np.array([1.0, 2, 0])
-        move = LINEAR[kind]
+        move = TRANSFORM_MODELS[kind]
         transform = move.transform(pose, centre)
         np.testing.assert_allclose(pose_of(transform), pose, atol=1e-12)
         parameters = np.array(transform.GetParameters())
@@ -184,7 +184,7 @@ class TestPreparation:
 
 class TestGrids:
     def test_keep_a_constant_and_the_middle_of_a_ramp(self) -> None:
-        at = places(40, 17, 2.5)
+        at = voxel_centres(40, 17, 2.5)
         matrix = interpolation(40, at) @ smoothing(40, 1.1)
         np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)
         ramp = (matrix @ np.arange(40, dtype=np.float32))[3:-3]
@@ -243,7 +243,7 @@ class TestBentFields:
         linear = np.array([[0.1, 0.05, 0], [-0.2, 0.02, 0.1], [0, 0.3, -0.1]])
         z, y, x = np.indices((7, 8, 9))
         world = np.stack([1.5 * x, 2.0 * y, 3.0 * z], axis=-1) @ direction.T
-        bent = Bent(world @ linear.T, image)
+        bent = Deformation(world @ linear.T, image)
         np.testing.assert_allclose(bent.jacobian(), np.linalg.det(np.eye(3) + linear), atol=1e-9)
         point = bent.transform().TransformPoint(world[3, 4, 5].tolist())
         np.testing.assert_allclose(point, world[3, 4, 5] + linear @ world[3, 4, 5], atol=1e-6)
@@ -251,7 +251,7 @@ class TestBentFields:
     def test_know_where_they_fold(self) -> None:
         field = np.zeros((6, 6, 6, 3))
         field[..., 0] = -1.5 * np.indices((6, 6, 6))[2]
-        assert Bent(field, SimpleITK.Image((6, 6, 6), SimpleITK.sitkFloat32)).jacobian().max() < 0
+        assert Deformation(field, SimpleITK.Image((6, 6, 6), SimpleITK.sitkFloat32)).jacobian().max() < 0
 
 
 class TestQuickScores:
@@ -275,17 +275,17 @@ class TestQuickScores:
         joint /= joint.sum()
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = joint * np.log(joint / np.outer(joint.sum(axis=1), joint.sum(axis=0)))
-        assert Comparison(stage).score(np.eye(4)) == pytest.approx(np.nansum(terms), abs=1e-6)
+        assert QuickScore(stage).score(np.eye(4)) == pytest.approx(np.nansum(terms), abs=1e-6)
 
     def test_know_the_overlap(self, stage: Stage) -> None:
-        comparison = Comparison(stage)
+        comparison = QuickScore(stage)
         for voxels in range(15):
             pose = rotation_about(np.eye(3), np.zeros(3), np.array([5.0 * voxels, 0, 0]))
             assert comparison.overlap(pose) == pytest.approx(1 - voxels / 14)
             assert np.isfinite(comparison.score(pose)) == (voxels <= 11)  # 20 % is the least
 
     def test_are_best_where_the_volumes_match(self, stage: Stage) -> None:
-        comparison = Comparison(stage)
+        comparison = QuickScore(stage)
         best = comparison.score(np.eye(4))
         for axis in range(3):
             moved = rotation_about(turn(axis, 15), stage.fixed.centre, stage.fixed.centre)
@@ -304,38 +304,38 @@ class TestRivals:
     def shifted(mm: float) -> np.ndarray:
         return rotation_about(np.eye(3), np.zeros(3), np.array([mm, 0, 0]))
 
-    def figures(self, tried: list[Candidate], finalists: list[Candidate]) -> dict[str, float]:
+    def figures(self, tried: list[ScoredPose], finalists: list[ScoredPose]) -> dict[str, float]:
         array = np.random.default_rng(0).uniform(size=(20, 20, 20))
         body = prepare(Volume(array, Geometry((20, 20, 20), (5, 5, 5)), "MR"), "fixed", 5.0)
         return agreement(Stage(body, body, COARSE, 1), finalists, tried)
 
     def test_a_match_elsewhere_is_a_rival(self) -> None:
         tried = [
-            Candidate(self.shifted(0), 1.0),
-            Candidate(self.shifted(5), 0.99),
-            Candidate(self.shifted(50), 0.6),
+            ScoredPose(self.shifted(0), 1.0),
+            ScoredPose(self.shifted(5), 0.99),
+            ScoredPose(self.shifted(50), 0.6),
         ]
-        found = self.figures(tried, [Candidate(self.shifted(0.1), 1.2, self.shifted(0))])
+        found = self.figures(tried, [ScoredPose(self.shifted(0.1), 1.2, self.shifted(0))])
         assert found["rival"] == pytest.approx(0.6)
         assert np.isnan(found["agreement_mm"])
 
     def test_a_place_from_which_the_best_is_reached_is_none(self) -> None:
         """A rigid search of a volume that is scaled wrongly stops short of the place; a later one goes on."""
         tried = [
-            Candidate(self.shifted(16), 1.0),
-            Candidate(self.shifted(50), 0.9),
-            Candidate(self.shifted(25), 0.8),
+            ScoredPose(self.shifted(16), 1.0),
+            ScoredPose(self.shifted(50), 0.9),
+            ScoredPose(self.shifted(25), 0.8),
         ]
-        best = Candidate(self.shifted(0), 1.5, self.shifted(16))
-        found = self.figures(tried, [best, Candidate(self.shifted(0.1), 1.5, self.shifted(25))])
+        best = ScoredPose(self.shifted(0), 1.5, self.shifted(16))
+        found = self.figures(tried, [best, ScoredPose(self.shifted(0.1), 1.5, self.shifted(25))])
         assert found["rival"] == pytest.approx(0.9)
         assert found["agreement_mm"] == pytest.approx(0.1)
 
     def test_a_place_that_leads_elsewhere_remains_one(self) -> None:
-        tried = [Candidate(self.shifted(0), 1.0), Candidate(self.shifted(25), 0.97)]
+        tried = [ScoredPose(self.shifted(0), 1.0), ScoredPose(self.shifted(25), 0.97)]
         finalists = [
-            Candidate(self.shifted(0), 1.5, self.shifted(0)),
-            Candidate(self.shifted(30), 1.4, self.shifted(25)),
+            ScoredPose(self.shifted(0), 1.5, self.shifted(0)),
+            ScoredPose(self.shifted(30), 1.4, self.shifted(25)),
         ]
         assert self.figures(tried, finalists)["rival"] == pytest.approx(0.97)
 

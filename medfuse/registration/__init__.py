@@ -27,17 +27,17 @@ from typing import TYPE_CHECKING
 from ..errors import ParameterError, RegistrationError, UnknownNameError
 from ..progress import Progress, ignore, subrange
 from ..volume import Volume
-from .deformable import bend_further
-from .given import as_given
-from .linear import Wanted, search_linear
-from .moves import LINEAR
-from .planar import Pair, pair_of
+from .deformable.refine import refine
+from .linear.climb import THREADS
+from .linear.planes import Pair, pair_of
+from .linear.search import Wanted, search_linear
+from .linear.stages import make_stages
+from .linear.transform_models import TRANSFORM_MODELS
 from .poses import Pose, apply, inverse, is_rigid, pose_of
 from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .quality import judge
 from .result import Registration, Verdict
-from .search import THREADS
-from .stages import make_stages
+from .without_search import without_search
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -101,7 +101,7 @@ def register(
     has_start = initial_transform is not None or start == "header"
     chosen = choose_preset(preset, (fixed.modality, moving.modality), kind, has_start)
     if kind == "none":
-        result = as_given(fixed, moving, initial_transform, seed)
+        result = without_search(fixed, moving, initial_transform, seed)
         begun = "header"
     else:
         result = _searched(fixed, moving, kind, chosen, initial_transform, start, seed, progress)
@@ -132,10 +132,10 @@ def _searched(
     wanted = Wanted("rigid" if soft else kind, near, before, preset.travel_mm, preset.travel_deg)
     found = search_linear(stages, wanted, subrange(progress, *ends))
     if soft:
-        transform, found = bend_further(stages, found, subrange(progress, ends[1], 1.0))
+        transform, found = refine(stages, found, subrange(progress, ends[1], 1.0))
     else:
         centre = apply(inverse(pair.to_fixed), found.centre)
-        transform = LINEAR[kind].transform(pair.in_world(found.pose), centre)
+        transform = TRANSFORM_MODELS[kind].transform(pair.in_world(found.pose), centre)
     verdict, reasons = judge(found.figures, stages[0].scale, preset.compares)
     return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)
 

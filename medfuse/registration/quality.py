@@ -44,8 +44,8 @@ universal limit.  The nearest misses were slabs 2.2 and 2.5 mm off, which only t
 With ultrasound the limits are 2 mm for the way back and 1.5 mm for the halves (T1–US right: up to 1.7 and
 0.9 mm; from starts 40 to 60 mm off, wrong: from 1.0 and 0.5 mm), and a search that used over 90 % of its way
 is doubted.  Scales outside 0.8 to 1.25 and shears above 10° are no body's; trials went to 0.92 to 1.08.
-Bent heads that were right (1.1 to 2.0 mm off) came back within 1.4 to 2.3 mm, one that bending had made
-worse (3.9 mm) within 3.2 mm: the limit is 2 mm.  Jacobians of right results were 0.58 to 1.41, those of the
+Deformed heads that were right (1.1 to 2.0 mm off) came back within 1.4 to 2.3 mm, one that it had made worse
+(3.9 mm) within 3.2 mm: the limit is 2 mm.  Jacobians of right results were 0.58 to 1.41, those of the
 true fields 0.6 to 1.5: beyond 1/3 and 3 is doubted.
 
 What the figures cannot see: a rigid result is called ok although the body has bent (bent heads were 2.4
@@ -60,11 +60,11 @@ from types import MappingProxyType
 
 from .result import Verdict
 
-__all__ = ["LIMITS", "Limits", "judge"]
+__all__ = ["LIMITS", "VerdictLimits", "judge"]
 
 
 @dataclass(frozen=True)
-class Limits:
+class VerdictLimits:
     """Where each figure begins to raise a doubt; lengths in mm of a body of full size."""
 
     mi: float = 0.02  # nats
@@ -82,10 +82,10 @@ class Limits:
     travel: float = 0.9  # of the way that the preset allows
 
 
-LIMITS: Mapping[str, Limits] = MappingProxyType(
+LIMITS: Mapping[str, VerdictLimits] = MappingProxyType(
     {
-        "values": Limits(),
-        "edges": Limits(inverse_consistency_mm=2.0, halves_mm=1.5),  # speckle pulls the two ways apart
+        "values": VerdictLimits(),
+        "edges": VerdictLimits(inverse_consistency_mm=2.0, halves_mm=1.5),  # speckle pulls the two ways apart
     }
 )
 """By what a preset compares."""
@@ -121,7 +121,7 @@ def judge(
     )
 
 
-def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Limits) -> Iterator[str]:
+def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: VerdictLimits) -> Iterator[str]:
     """Whether the search could have ended elsewhere."""
     apart_mm, apart_deg = figures["agreement_mm"], figures["agreement_deg"]
     if not (apart_mm <= limits.agreement_mm * scale and apart_deg <= limits.agreement_deg):
@@ -150,7 +150,7 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Li
         )
 
 
-def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: Limits) -> Iterator[str]:
+def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: VerdictLimits) -> Iterator[str]:
     """Whether a body could change like that."""
     least, most = figures.get("scale_least", 1.0), figures.get("scale_most", 1.0)
     if not 1 / limits.scale <= least <= most <= limits.scale:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import ParameterError, RegistrationError
-from ..volume import Geometry, Volume
-from .poses import Pose, apply, inverse, nearest_rigid
+from ...errors import ParameterError, RegistrationError
+from ...volume import Geometry, Volume
+from ..poses import Pose, apply, inverse, nearest_rigid
 
 __all__ = ["Pair", "pair_of"]
 

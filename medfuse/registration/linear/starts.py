@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..progress import Progress
-from .poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
-from .search import Candidate, Stage, Within, anywhere
+from ...progress import Progress
+from ..poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
+from .climb import ScoredPose, Stage, Within, anywhere
 
-__all__ = ["Comparison", "best_starts", "everywhere", "is_near", "mutual_information", "nearby"]
+__all__ = ["QuickScore", "best_starts", "everywhere", "is_near", "mutual_information", "nearby"]
 
 _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _HALF_TURNS = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
@@ -28,7 +28,7 @@ _BINS = 16
 _UNMEASURED = 255
 
 
-class Comparison:
+class QuickScore:
     """Quick scores of a pair of coarse volumes: a few thousand points, nearest neighbours, 16 bins.
 
     Twenty times as quick as ITK's metric, and as good at ranking poses that are 20° apart (over 300
@@ -84,18 +84,18 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 def best_starts(
     stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere
-) -> list[Candidate]:
+) -> list[ScoredPose]:
     """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
     The best 24 that differ walk uphill by quick steps.  Returned are the two that came highest, from
     different starts and perhaps to the same place, which then counts as confirmed, and three rivals
     elsewhere.
     """
-    comparison = Comparison(stage)
+    comparison = QuickScore(stage)
     found = []
     for number, pose in enumerate(poses):
         progress(0.5 * number / len(poses), "trying starting poses")
-        found.append(Candidate(pose, comparison.score(pose)))
+        found.append(ScoredPose(pose, comparison.score(pose)))
     found = [one for one in found if np.isfinite(one.mi)]
     walked = []
     for number, one in enumerate(distinct(_best_first(found), stage, _WALKS)):
@@ -106,11 +106,11 @@ def best_starts(
     return walked[:2] + [one for one in places if all(one is not other for other in walked[:2])]
 
 
-def _best_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+def _best_first(candidates: Iterable[ScoredPose]) -> list[ScoredPose]:
     return sorted(candidates, key=lambda one: -one.mi)
 
 
-def _walk(comparison: Comparison, start: Candidate, stage: Stage, within: Within) -> Candidate:
+def _walk(comparison: QuickScore, start: ScoredPose, stage: Stage, within: Within) -> ScoredPose:
     """Uphill from ``start`` by the best of twelve moves, by ±10 mm or ±10°, then 5, then 2.5."""
     best = start
     centre = stage.fixed.centre_of_mass
@@ -122,7 +122,7 @@ def _walk(comparison: Comparison, start: Candidate, stage: Stage, within: Within
             top = int(np.argmax(scores))
             if scores[top] <= best.mi:
                 break
-            best = Candidate(tried[top], scores[top])
+            best = ScoredPose(tried[top], scores[top])
     return best
 
 
@@ -136,9 +136,9 @@ def _moves(stage: Stage, size: float, centre: npt.NDArray[np.float64]) -> list[P
     return turns + [rotation_about(np.eye(3), centre, centre + step) for step in steps]
 
 
-def distinct(candidates: Iterable[Candidate], stage: Stage, count: int) -> list[Candidate]:
+def distinct(candidates: Iterable[ScoredPose], stage: Stage, count: int) -> list[ScoredPose]:
     """The first ``count`` of ``candidates`` that differ from each other by more than 12° or 12 mm."""
-    kept: list[Candidate] = []
+    kept: list[ScoredPose] = []
     for one in candidates:
         if not any(is_near(one.pose, other.pose, stage) for other in kept):
             kept.append(one)

@@ -15,7 +15,7 @@ this module                                 1.1 mm      0.68 to 1.3     9       
 (3.4 mm became 3.0 to 10 mm), because there CT shows little but noise within the skull: hence that pair has
 no deformable kind.
 
-How: the descriptors of :mod:`~medfuse.registration.mind` are brought together by the steps of Lucas and
+How: the descriptors of :mod:`.mind` are brought together by the steps of Lucas and
 Kanade (1981), their normal equations summed over a wide Gaussian window and damped; updates are composed,
 and the whole field is smoothed a little after each (as in diffeomorphic demons).
 """
@@ -28,15 +28,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..progress import Progress, subrange
+from ...progress import Progress, subrange
+from ..poses import Pose, inverse, to_affine
+from ..pyramid.search_volume import SearchVolume
 from .mind import describe
-from .poses import Pose, inverse, to_affine
-from .sampled import Sampled
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["Bent", "bend"]
+__all__ = ["Deformation", "deform"]
 
 _COARSE, _FINE = 5.0, 3.5  # mm of the grids
 _STEPS = 20  # on each
@@ -50,7 +50,7 @@ Field = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Bent:
+class Deformation:
     """A displacement field (z, y, x, 3) in mm along the world's axes, on the grid of ``image``."""
 
     field: npt.NDArray[np.float64]
@@ -72,7 +72,9 @@ class Bent:
         return np.asarray(np.linalg.det(np.stack(slopes, axis=-2) + np.eye(3)))
 
 
-def bend(fixed: Sampled, moving: Sampled, rigid: Pose, scale: float, progress: Progress) -> Bent:
+def deform(
+    fixed: SearchVolume, moving: SearchVolume, rigid: Pose, scale: float, progress: Progress
+) -> Deformation:
     """The field that, before ``rigid``, brings points of the fixed volume to those of the moving one.
 
     Parameters
@@ -95,15 +97,15 @@ def bend(fixed: Sampled, moving: Sampled, rigid: Pose, scale: float, progress: P
     field = _matched(two, moving.coarser(fine), rigid, field, subrange(progress, 0.4, 1.0))
     # From voxels along z, y, x to mm along the world's axes.
     local = np.moveaxis(field[::-1], 0, -1).astype(np.float64) * two.image.GetSpacing()
-    return Bent(local @ np.reshape(two.image.GetDirection(), (3, 3)).T, two.image)
+    return Deformation(local @ np.reshape(two.image.GetDirection(), (3, 3)).T, two.image)
 
 
-def _least_spacing(sampled: Sampled) -> float:
+def _least_spacing(sampled: SearchVolume) -> float:
     extent = np.multiply(sampled.image.GetSize(), sampled.image.GetSpacing())
     return float(np.cbrt(np.prod(extent) / _MOST_VOXELS))
 
 
-def _regridded(field: Field, old: Sampled, new: Sampled) -> Field:
+def _regridded(field: Field, old: SearchVolume, new: SearchVolume) -> Field:
     """A field in voxels of one grid, in voxels of another one."""
     from scipy.ndimage import map_coordinates
 
@@ -119,7 +121,9 @@ def _places(shape: tuple[int, ...]) -> Field:
     return np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")).astype(np.float32)
 
 
-def _matched(fixed: Sampled, moving: Sampled, rigid: Pose, field: Field, progress: Progress) -> Field:
+def _matched(
+    fixed: SearchVolume, moving: SearchVolume, rigid: Pose, field: Field, progress: Progress
+) -> Field:
     """``field`` (3, z, y, x) in voxels, climbed from so that the descriptors match."""
     from scipy.ndimage import map_coordinates
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..progress import Progress, ignore
+from ...progress import Progress, ignore
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["averaged", "interpolation", "places", "smoothing"]
+__all__ = ["averaged", "interpolation", "smoothing", "voxel_centres"]
 
 _REACH = 3.5  # standard deviations, beyond which a Gaussian counts as 0
 _LEAST_WEIGHT = 1e-3  # of measured voxels in a mean
@@ -26,7 +26,7 @@ _LEAST_WEIGHT = 1e-3  # of measured voxels in a mean
 Array = npt.NDArray[np.float32]
 
 
-def places(old: int, new: int, ratio: float) -> npt.NDArray[np.float64]:
+def voxel_centres(old: int, new: int, ratio: float) -> npt.NDArray[np.float64]:
     """Where ``new`` voxels ``ratio`` times as long lie among ``old`` ones, about the same centre."""
     return np.asarray((old - 1) / 2 + ratio * (np.arange(new) - (new - 1) / 2), dtype=np.float64)
 

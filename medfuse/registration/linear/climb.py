@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..progress import Progress
-from .moves import LINEAR
-from .poses import Pose, inverse, nearest_rigid, pose_of, rotation_about, to_affine
-from .sampled import Sampled
+from ...progress import Progress
+from ..poses import Pose, inverse, nearest_rigid, pose_of, rotation_about, to_affine
+from ..pyramid.search_volume import SearchVolume
+from .transform_models import TRANSFORM_MODELS
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Candidate", "Level", "Stage", "Within", "anywhere"]
+__all__ = ["COARSE", "FINE", "MIDDLE", "THREADS", "Level", "ScoredPose", "Stage", "Within", "anywhere"]
 
 Within = Callable[[Pose], bool]
 
@@ -89,7 +89,7 @@ _NOTHING_TO_COMPARE = (  # how ITK says that no voxels overlap, or that those th
 )
 
 
-class Candidate(NamedTuple):
+class ScoredPose(NamedTuple):
     """A pose and its mutual information in nats (−inf where nothing can be compared).
 
     ``began`` is the pose of the coarsest level from which the climb to a finalist began.
@@ -108,8 +108,8 @@ class Stage:
     in the plane z = 0 and stay there.
     """
 
-    fixed: Sampled
-    moving: Sampled
+    fixed: SearchVolume
+    moving: SearchVolume
     level: Level
     seed: int
     scale: float = 1.0
@@ -140,7 +140,7 @@ class Stage:
 
     def climb(
         self, pose: Pose, progress: Progress, message: str, kind: str = "rigid", within: Within = anywhere
-    ) -> Candidate:
+    ) -> ScoredPose:
         """The next maximum of mutual information uphill from ``pose``.
 
         Parameters
@@ -152,12 +152,12 @@ class Stage:
         message:
             What it is told.
         kind:
-            What may change: one of :data:`~medfuse.registration.moves.LINEAR`.
+            What may change: one of :data:`~medfuse.registration.linear.transform_models.TRANSFORM_MODELS`.
         within:
             Says whether a pose is still allowed; the climb ends at the first that is not.
         """
         near, there, back = self._around(pose)
-        move = LINEAR[kind].transform(inverse(there) @ pose @ inverse(back), np.zeros(3))
+        move = TRANSFORM_MODELS[kind].transform(inverse(there) @ pose @ inverse(back), np.zeros(3))
 
         def pose_at(parameters: Sequence[float]) -> Pose:
             import SimpleITK
@@ -176,10 +176,10 @@ class Stage:
             step, least, self.level.iterations, self.level.relaxation
         )
         if self.planar:
-            method.SetOptimizerWeights(LINEAR[kind].in_plane)
+            method.SetOptimizerWeights(TRANSFORM_MODELS[kind].in_plane)
         method.SetInitialTransform(move, inPlace=False)
         reached = _executed(method, near, report)
-        return Candidate(pose, -math.inf) if reached is None else Candidate(pose_at(reached[0]), reached[1])
+        return ScoredPose(pose, -math.inf) if reached is None else ScoredPose(pose_at(reached[0]), reached[1])
 
     def _around(self, pose: Pose) -> tuple[Stage, Pose, Pose]:
         """The pair brought to where ``pose`` aligns it, the body around the origin, in radii of the body.

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..progress import Progress, ignore
-from .grids import averaged, interpolation, places, smoothing
-from .poses import Pose, apply
+from ...progress import Progress, ignore
+from ..poses import Pose, apply
+from .separable import averaged, interpolation, smoothing, voxel_centres
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["Sampled"]
+__all__ = ["SearchVolume"]
 
 _FEWEST_SAMPLES = 4  # along an axis: below this there is no gradient to follow
 
 
 @dataclass(frozen=True, eq=False)
-class Sampled:
+class SearchVolume:
     """A volume on an isotropic grid, in [0, 1].
 
     Parameters
@@ -110,12 +110,12 @@ class Sampled:
         """mm³ that were measured."""
         return float(self.measured.sum() * np.prod(self.image.GetSpacing()))
 
-    def placed(self, pose: Pose, unit: float) -> Sampled:
+    def placed(self, pose: Pose, unit: float) -> SearchVolume:
         """The same voxels with every point moved by a rigid ``pose``, lengths in units of ``unit`` mm."""
         mask = None if self.mask is None else _placed(self.mask, pose, unit)
         return replace(self, image=_placed(self.image, pose, unit), mask=mask)
 
-    def cubes(self, edge: float, odd: bool) -> Sampled:
+    def cubes(self, edge: float, odd: bool) -> SearchVolume:
         """The same, measured only in every other cube of ``edge`` mm, as on a chess board."""
         spacing = np.asarray(self.image.GetSpacing())[::-1]
         number = np.maximum(np.rint(edge / spacing), 1).astype(int)
@@ -124,7 +124,7 @@ class Sampled:
         return replace(self, mask=self.like((self.measured & board).astype(np.uint8)))
 
     def onto(
-        self, other: Sampled, transform: SimpleITK.Transform
+        self, other: SearchVolume, transform: SimpleITK.Transform
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """The values (z, y, x) at the voxels of ``other``, and which of them were measured.
 
@@ -142,7 +142,7 @@ class Sampled:
         matrices = [smoothing(size, sigma if size > 1 else 0.0) for size in self.array.shape]
         return averaged(self.array, None if self.mask is None else self.measured, matrices)
 
-    def coarser(self, spacing: float, progress: Progress = ignore) -> Sampled:
+    def coarser(self, spacing: float, progress: Progress = ignore) -> SearchVolume:
         """The same on a grid of ``spacing`` mm, smoothed to suit; as it is if no finer than that already.
 
         The new grid covers the same box.  Gaussian variances add up, so that coarsening in steps equals
@@ -157,7 +157,7 @@ class Sampled:
         new = np.where(wide, new, old)
         fewer = np.maximum(np.ceil(size * old / new - 1e-6), 1).astype(int)
         sigma = np.where(size >= _FEWEST_SAMPLES, 0.5 * np.sqrt(np.maximum(new**2 - old**2, 0)) / old, 0)
-        at = [places(*each) for each in zip(size, fewer, new / old, strict=True)]
+        at = [voxel_centres(*each) for each in zip(size, fewer, new / old, strict=True)]
         matrices = [
             interpolation(n, there) @ smoothing(n, width)
             for n, there, width in zip(size, at, sigma, strict=True)
@@ -166,11 +166,11 @@ class Sampled:
         measured = None if self.mask is None else self.measured
         array = averaged(self.array, measured, matrices, progress)
         if measured is None:
-            return Sampled(self._on_grid(array, new, first), None)
+            return SearchVolume(self._on_grid(array, new, first), None)
         nearest = [np.clip(np.rint(there), 0, n - 1).astype(int) for n, there in zip(size, at, strict=True)]
         measured = measured[np.ix_(*nearest[::-1])]
         image = self._on_grid(np.where(measured, array, np.float32(0)), new, first)
-        return Sampled(image, self._on_grid(measured.astype(np.uint8), new, first))
+        return SearchVolume(image, self._on_grid(measured.astype(np.uint8), new, first))
 
     def like(self, array: npt.NDArray[np.generic]) -> SimpleITK.Image:
         """``array`` (z, y, x) as an image on this grid."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RegistrationError
-from ..progress import Progress, ignore, subrange
-from ..volume import Volume
-from .sampled import Sampled
+from ...errors import RegistrationError
+from ...progress import Progress, ignore, subrange
+from ...volume import Volume
+from .search_volume import SearchVolume
 
 __all__ = ["SOFT_TISSUE", "WHOLE", "prepare"]
 
@@ -26,7 +26,7 @@ def prepare(
     spacing: float,
     progress: Progress = ignore,
     ct_range: tuple[float, float] = WHOLE,
-) -> Sampled:
+) -> SearchVolume:
     """Clamp, scale to [0, 1], smooth and resample ``volume`` to an isotropic grid of ``spacing`` mm.
 
     CT is clamped to ``ct_range`` HU, then every volume to its 0.5–99.5 percentiles; colour becomes
@@ -60,7 +60,7 @@ def prepare(
         mask = SimpleITK.GetImageFromArray(valid.astype(np.uint8))
         mask.CopyInformation(image)
     part = subrange(progress, 0.7, 1.0)
-    return Sampled(image, mask).coarser(spacing, lambda fraction, _: part(fraction, message))
+    return SearchVolume(image, mask).coarser(spacing, lambda fraction, _: part(fraction, message))
 
 
 def _check(volume: Volume, role: str) -> None:

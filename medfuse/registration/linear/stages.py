@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..progress import Progress, subrange
-from ..volume import Volume
-from .edges import edges_of
-from .prepare import SOFT_TISSUE, WHOLE, prepare
-from .search import COARSE, FINE, MIDDLE, Stage
+from ...progress import Progress, subrange
+from ...volume import Volume
+from ..pyramid.edges import edges_of
+from ..pyramid.prepare import SOFT_TISSUE, WHOLE, prepare
+from .climb import COARSE, FINE, MIDDLE, Stage
 
 __all__ = ["make_stages"]
 

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..progress import Progress, subrange
-from .bending import Bent, bend
-from .linear import Found
-from .poses import inverse, to_euler
-from .search import Stage
-from .starts import mutual_information
+from ...progress import Progress, subrange
+from ..linear.climb import Stage
+from ..linear.search import LinearResult
+from ..linear.starts import mutual_information
+from ..poses import inverse, to_euler
+from .displacement import Deformation, deform
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["bend_further"]
+__all__ = ["refine"]
 
 _BINS = 32
 _POINTS = 500
 
 
-def bend_further(
-    stages: Sequence[Stage], rigid: Found, progress: Progress
-) -> tuple[SimpleITK.CompositeTransform, Found]:
+def refine(
+    stages: Sequence[Stage], rigid: LinearResult, progress: Progress
+) -> tuple[SimpleITK.CompositeTransform, LinearResult]:
     """Bend from the ``rigid`` result, there and back.
 
     Returns
@@ -38,9 +38,9 @@ def bend_further(
     import SimpleITK
 
     _, middle, fine = stages
-    there = bend(fine.fixed, fine.moving, rigid.pose, fine.scale, subrange(progress, 0.0, 0.5))
+    there = deform(fine.fixed, fine.moving, rigid.pose, fine.scale, subrange(progress, 0.0, 0.5))
     home = inverse(rigid.pose)
-    back = bend(fine.moving, fine.fixed, home, fine.scale, subrange(progress, 0.5, 1.0))
+    back = deform(fine.moving, fine.fixed, home, fine.scale, subrange(progress, 0.5, 1.0))
     progress(1.0, "registered")
     move = to_euler(rigid.pose, rigid.centre)
     transform = SimpleITK.CompositeTransform([move, there.transform()])
@@ -57,7 +57,7 @@ def bend_further(
     return transform, replace(rigid, figures=figures)
 
 
-def _amount(bent: Bent, body: npt.NDArray[np.float64]) -> dict[str, float]:
+def _amount(bent: Deformation, body: npt.NDArray[np.float64]) -> dict[str, float]:
     """How far points of the body move, and by how much voxels grow or shrink."""
     field, jacobian = bent.transform(), bent.jacobian()
     moved = [np.subtract(field.TransformPoint(point), point) for point in body.tolist()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .sampled import Sampled
+from .search_volume import SearchVolume
 
 if TYPE_CHECKING:
     pass
@@ -22,7 +22,7 @@ _RIM = 2  # voxels at the border of what was measured whose gradients are not tr
 _PERCENTILE = 99.5
 
 
-def edges_of(sampled: Sampled) -> Sampled:
+def edges_of(sampled: SearchVolume) -> SearchVolume:
     """The gradient magnitudes of ``sampled`` on its grid, in [0, 1]; the rim of its mask left out.
 
     The square root is compared: a few strong edges (skull, skin) would leave the weak ones one bin.
@@ -36,4 +36,4 @@ def edges_of(sampled: Sampled) -> Sampled:
     inner = inner if inner.any() else sampled.measured
     top = float(np.percentile(magnitude[inner], _PERCENTILE)) or 1.0
     values = np.where(inner, np.sqrt(np.clip(magnitude / top, 0, 1)), 0).astype(np.float32)
-    return Sampled(sampled.like(values), sampled.like(inner.astype(np.uint8)), edges=True)
+    return SearchVolume(sampled.like(values), sampled.like(inner.astype(np.uint8)), edges=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RegistrationError
-from ..progress import Progress, subrange
-from .poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, stretches
-from .search import Candidate, Stage, Within, anywhere
-from .starts import Comparison, best_starts, everywhere, is_near, nearby
+from ...errors import RegistrationError
+from ...progress import Progress, subrange
+from ..poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, stretches
+from .climb import ScoredPose, Stage, Within, anywhere
+from .starts import QuickScore, best_starts, everywhere, is_near, nearby
 
-__all__ = ["Found", "Wanted", "agreement", "search_linear"]
+__all__ = ["LinearResult", "Wanted", "agreement", "search_linear"]
 
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
 
@@ -49,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class LinearResult:
     """A pose, the point about which its angles are stated, and the figures."""
 
     pose: Pose
@@ -57,7 +57,7 @@ class Found:
     figures: Mapping[str, float]
 
 
-def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Found:
+def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> LinearResult:
     """Find the pose of the moving volume, on ``stages`` from coarse to fine.
 
     The search compares the voxels of the smaller field of view, whichever volume that is: all of them
@@ -71,13 +71,13 @@ def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -
     if stages[0].moving.volume < stages[0].fixed.volume:
         found = _search([one.backwards() for one in stages], wanted.backwards(), progress)
         pose, centre = inverse(found.pose), apply(found.pose, found.centre)
-        found = Found(pose, centre, found.figures)
+        found = LinearResult(pose, centre, found.figures)
     else:
         found = _search(stages, wanted, progress)
     return replace(found, figures={**found.figures, **_shape(found, stages[0], wanted)})
 
 
-def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Found:
+def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> LinearResult:
     coarse, middle, fine = stages
     within = _within(coarse, wanted)
     poses = everywhere(coarse) if wanted.start is None else nearby(coarse, wanted.start)
@@ -106,7 +106,7 @@ def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> Foun
         "halves_mm": _halves(middle, final.pose, wanted.kind, subrange(progress, 0.9, 1.0)),
     }
     progress(1.0, "registered")
-    return Found(final.pose, coarse.fixed.centre_of_mass, figures)
+    return LinearResult(final.pose, coarse.fixed.centre_of_mass, figures)
 
 
 def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
@@ -138,8 +138,8 @@ def _within(stage: Stage, wanted: Wanted) -> Within:
 
 
 def _finalists(
-    stage: Stage, tried: Sequence[Candidate], progress: Progress, within: Within
-) -> list[Candidate]:
+    stage: Stage, tried: Sequence[ScoredPose], progress: Progress, within: Within
+) -> list[ScoredPose]:
     """The best two climbed further, and the third where these do not agree; best first."""
     tried = [one._replace(began=one.pose) for one in tried[:3]]
     first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
@@ -153,11 +153,11 @@ def _finalists(
 
 def _climb_all(
     stage: Stage,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[ScoredPose],
     progress: Progress,
     kind: str = "rigid",
     within: Within = anywhere,
-) -> list[Candidate]:
+) -> list[ScoredPose]:
     """Every candidate climbed to its maximum, without those that lost the overlap.
 
     Best first; those that went too far come last.
@@ -171,7 +171,7 @@ def _climb_all(
     return sorted(kept, key=lambda one: (not within(one.pose), -one.mi))
 
 
-def agreement(stage: Stage, finalists: Sequence[Candidate], tried: Sequence[Candidate]) -> dict[str, float]:
+def agreement(stage: Stage, finalists: Sequence[ScoredPose], tried: Sequence[ScoredPose]) -> dict[str, float]:
     """How near another search came to the best one, and how good the best of the other places is.
 
     The places from which searches reached the best one belong to it: a rigid search of a volume that is
@@ -200,12 +200,12 @@ def _comparison(stage: Stage, before: Pose | None, after: Pose, back: Pose) -> d
     return {
         "mi_before": start if math.isfinite(start) else math.nan,
         "mi_after": stage.score(after),
-        "overlap": Comparison(stage).overlap(after),
+        "overlap": QuickScore(stage).overlap(after),
         "inverse_consistency_mm": distance(inverse(back), after, stage.fixed.foreground_points),
     }
 
 
-def _shape(found: Found, stage: Stage, wanted: Wanted) -> dict[str, float]:
+def _shape(found: LinearResult, stage: Stage, wanted: Wanted) -> dict[str, float]:
     """What the pose does to the body."""
     middle = stage.fixed.centre_of_mass
     figures = {

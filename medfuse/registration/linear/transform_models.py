@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .poses import Pose, apply, nearest_rigid, to_affine, to_euler
+from ..poses import Pose, apply, nearest_rigid, to_affine, to_euler
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["LINEAR", "Move"]
+__all__ = ["TRANSFORM_MODELS", "TransformModel"]
 
 Maker = Callable[[Pose, npt.NDArray[np.float64]], "SimpleITK.Transform"]
 
 
 @dataclass(frozen=True)
-class Move:
+class TransformModel:
     """A kind of linear transform.
 
     Parameters
@@ -55,11 +55,11 @@ def _versor(rigid: Pose) -> tuple[float, float, float, float]:
     return (float(x), float(y), float(z), float(w))
 
 
-LINEAR: Mapping[str, Move] = MappingProxyType(
+TRANSFORM_MODELS: Mapping[str, TransformModel] = MappingProxyType(
     {
-        "rigid": Move(to_euler, (0, 0, 1, 1, 1, 0)),
-        "similarity": Move(_similarity, (0, 0, 1, 1, 1, 0, 1)),
-        "affine": Move(to_affine, (1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0)),
+        "rigid": TransformModel(to_euler, (0, 0, 1, 1, 1, 0)),
+        "similarity": TransformModel(_similarity, (0, 0, 1, 1, 1, 0, 1)),
+        "affine": TransformModel(to_affine, (1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0)),
     }
 )
 """Kind of registration -> what it may change."""

@@ -8,16 +8,18 @@ import numpy as np
 
 from ..errors import RegistrationError
 from ..volume import Volume
+from .linear.climb import THREADS
 from .result import Registration
-from .search import THREADS
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["as_given"]
+__all__ = ["without_search"]
 
 
-def as_given(fixed: Volume, moving: Volume, transform: SimpleITK.Transform | None, seed: int) -> Registration:
+def without_search(
+    fixed: Volume, moving: Volume, transform: SimpleITK.Transform | None, seed: int
+) -> Registration:
     """The result for ``transform`` as it stands; for None, that the volumes are aligned by their headers.
 
     Raises

@@ -1,0 +1,1 @@
+"""Deformable registration: a displacement field on top of the rigid result."""
