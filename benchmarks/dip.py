@@ -45,9 +45,9 @@ from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.gains import PATCH
 from medfuse.fusion.headroom import HEADROOMS
-from medfuse.fusion.noise import estimate_noise
 from medfuse.intensity import choose_window, rescale, window_specs
 from medfuse.metrics.consistency import interslice_consistency
+from medfuse.noise import estimate_noise
 from medfuse.phantom import render
 
 KEYS = ("pe", "mi", "q", "cv")

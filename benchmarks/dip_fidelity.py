@@ -25,8 +25,8 @@ from medfuse import METRICS, fuse
 from medfuse.fusion.dip.engine import Engine
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
-from medfuse.fusion.noise import NoiseModel
 from medfuse.intensity import quantize
+from medfuse.noise import NoiseModel
 
 KEYS = ("pe", "mi", "q", "cv")
 PAPER_PHANTOM = (0.6625, 1.9533, 0.8474, 0.6152)

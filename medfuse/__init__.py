@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .errors import Cancelled, MedfuseError
     from .fusion import METHODS, Fused, FusionMethod, fuse
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from .report import write_result
     from .resampling import resample
     from .volume import Geometry, Volume
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Cancelled": "errors",

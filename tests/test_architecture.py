@@ -14,15 +14,16 @@ import medfuse
 PACKAGE = Path(medfuse.__file__).parent
 
 LEVELS = (
-    {"errors", "volume", "progress", "registry"},
-    {"colour", "io", "intensity", "landmarks", "registration", "resampling", "weights", "phantom"},
-    {"fusion", "metrics"},
+    {"errors", "volume", "progress", "registry", "colour", "version"},
+    {"io", "intensity", "landmarks", "noise", "registration", "resampling", "weights", "phantom"},
+    {"fusion", "metrics", "training"},
     {"recipe", "pipeline"},
-    {"report", "batch"},
+    {"report", "pacs"},
+    {"batch"},
     {"cli", "__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-ARRAYS_ONLY = {"fusion", "metrics"}  # they see arrays: never volumes, files, or SimpleITK
+ARRAYS_ONLY = {"fusion", "metrics", "noise"}  # they see arrays: never volumes, files, or SimpleITK
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

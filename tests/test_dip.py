@@ -17,7 +17,7 @@ from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
 from medfuse.fusion.dip.problem import Problem, reflect_padding
-from medfuse.fusion.noise import NoiseModel
+from medfuse.noise import NoiseModel
 from medfuse.phantom import render
 
 TINY = {"width": 8, "scales": 2, "output_channels": 2, "device": "cpu"}

@@ -1,4 +1,4 @@
-"""What the loop of the deep image prior is made of: stop rules, the walk, steps that a GPU can replay."""
+"""What the loop of the deep image prior is made of: stop rules, slice order, steps that a GPU can replay."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from medfuse.fusion.dip.engine import Engine
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.dip.replay import Lookout, Replay
-from medfuse.fusion.dip.slice_order import cold_walk, warm_walk
+from medfuse.fusion.dip.slice_order import cold_order, warm_order
 from medfuse.fusion.dip.stopping import Discrepancy, LeastVariance, Never
-from medfuse.fusion.noise import NoiseModel
+from medfuse.noise import NoiseModel
 
 TINY = {"width": 8, "scales": 2, "output_channels": 1, "device": "cpu"}
 WHITE = NoiseModel(0.1**2, 0.0)
@@ -102,30 +102,32 @@ class TestStopRules:
 
 class TestWalk:
     @pytest.mark.parametrize("n", [1, 2, 5, 12])
-    @pytest.mark.parametrize("places", [1, 2, 4])
+    @pytest.mark.parametrize("slots", [1, 2, 4])
     @pytest.mark.parametrize("is_warm", [False, True])
-    def test_every_slice_counts_once(self, n, places, is_warm):
-        slices, places = list(range(3, 3 + n)), min(places, n)
+    def test_every_slice_counts_once(self, n, slots, is_warm):
+        slices, slots = list(range(3, 3 + n)), min(slots, n)
         brightness = np.random.default_rng(n).random(3 + n).tolist()
-        moves = list(warm_walk(slices, places, brightness) if is_warm else cold_walk(slices, places))
-        counted = [z for move in moves for z, counts in zip(move.slices, move.counts, strict=True) if counts]
+        batches = list(warm_order(slices, slots, brightness) if is_warm else cold_order(slices, slots))
+        counted = [
+            z for batch in batches for z, counts in zip(batch.slices, batch.counts, strict=True) if counts
+        ]
         assert sorted(counted) == slices
-        assert {len(move.slices) for move in moves} == {places}
-        assert len(moves) <= -(-n // places) + is_warm  # no place waits for more than one slice on each leg
+        assert {len(batch.slices) for batch in batches} == {slots}
+        assert len(batches) <= -(-n // slots) + is_warm  # no slot waits for more than one slice on each leg
 
     def test_warm_starts_come_from_a_neighbour(self):
-        moves = list(warm_walk(list(range(9)), 2, [0, 0, 5, 0, 0, 0, 0, 0, 1]))
-        assert moves[0].slices == (2, 6)  # the brightest height of both parts, 0 to 3 and 4 to 8
-        last = moves[0].slices
-        for move in moves[1:]:
-            before = moves[0].slices if move.start == "back" else last
-            steps = [abs(z - old) for z, old in zip(move.slices, before, strict=True)]
-            assert all(step == counts for step, counts in zip(steps, move.counts, strict=True))
-            last = move.slices
-        assert [move.start for move in moves] == ["fresh", "on", "on", "back", "on"]
+        batches = list(warm_order(list(range(9)), 2, [0, 0, 5, 0, 0, 0, 0, 0, 1]))
+        assert batches[0].slices == (2, 6)  # the brightest height of both parts, 0 to 3 and 4 to 8
+        last = batches[0].slices
+        for batch in batches[1:]:
+            before = batches[0].slices if batch.start == "back" else last
+            steps = [abs(z - old) for z, old in zip(batch.slices, before, strict=True)]
+            assert all(step == counts for step, counts in zip(steps, batch.counts, strict=True))
+            last = batch.slices
+        assert [batch.start for batch in batches] == ["fresh", "on", "on", "back", "on"]
 
-    def test_cold_walk_repeats_a_slice_where_a_place_has_nothing_to_do(self):
-        (first, second) = cold_walk([2, 3, 5], 2)
+    def test_cold_order_repeats_a_slice_where_a_slot_has_nothing_to_do(self):
+        (first, second) = cold_order([2, 3, 5], 2)
         assert (first.slices, first.counts, first.start) == ((2, 3), (True, True), "fresh")
         assert (second.slices, second.counts) == ((5, 5), (True, False))
 

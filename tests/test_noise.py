@@ -11,9 +11,8 @@ from scipy.stats import norm
 
 from medfuse.errors import ParameterError
 from medfuse.fusion import METHODS, fuse, make_method
-from medfuse.fusion.denoising import DENOISERS, denoise
 from medfuse.fusion.headroom import HEADROOMS, within_range
-from medfuse.fusion.noise import NoiseModel, estimate_noise
+from medfuse.noise import DENOISERS, NoiseModel, denoise, estimate_noise
 
 
 def scene(size=160, seed=0):

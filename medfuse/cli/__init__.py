@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
 from ..errors import Cancelled, MedfuseError
+from ..version import __version__
 from . import batch, demo, fuse, listing, register, score, weights
 
 __all__ = ["app", "main"]

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ParameterError
+from ..noise import DENOISERS, denoise, estimate_noise
 from ..progress import Progress, ignore
-from .denoising import DENOISERS, denoise
 from .gains import PATCH, closed_form, patch_gains
 from .headroom import HEADROOMS, within_range
-from .noise import estimate_noise
 from .parameters import check_parameters, parameter
 from .types import Fused, SliceFusion, Stack, map_slices
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from ..volume import Geometry, Volume
-from .space import Matrix, sample
+from .painting import sample
+from .space import Matrix
 from .tissues import TISSUES
 
 if TYPE_CHECKING:

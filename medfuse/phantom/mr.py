@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..volume import Geometry, Volume
-from .space import Matrix, sample
+from .painting import sample
+from .space import Matrix
 from .tissues import TISSUES, Tissue
 
 if TYPE_CHECKING:

@@ -1,24 +1,17 @@
-"""Poses, and painting the head onto grids."""
+"""Poses of the head."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..volume import Geometry
-
-if TYPE_CHECKING:
-    from .head import Head
-
-__all__ = ["Matrix", "rigid", "sample", "to_frame"]
+__all__ = ["Matrix", "rigid", "to_frame"]
 
 Matrix = npt.NDArray[np.float64]
 
 _CENTRE = np.array([0.0, 14.0, 12.0])  # about the middle of the brain, in the head frame
-_CELL = 2.5  # mm: longer voxel edges are divided, so that thick slices show partial volume
 
 
 def rigid(degrees: Sequence[float] = (0, 0, 0), shift: Sequence[float] = (0, 0, 0)) -> Matrix:
@@ -45,31 +38,3 @@ def rigid(degrees: Sequence[float] = (0, 0, 0), shift: Sequence[float] = (0, 0, 
 def to_frame(matrix: Matrix, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Points (…, 3) mapped by a 4×4 ``matrix``."""
     return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def sample(head: Head, geometry: Geometry, pose: Matrix, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Tissue properties averaged over each voxel of ``geometry``.
-
-    ``values`` is (properties, tissues); the result (properties, z, y, x).  ``pose`` maps the head
-    frame to the world of ``geometry``.
-    """
-    values = np.atleast_2d(np.asarray(values, dtype=np.float32))
-    factors = [int(np.ceil(spacing / _CELL)) for spacing in geometry.spacing]
-    cells = [spacing / factor for spacing, factor in zip(geometry.spacing, factors, strict=True)]
-    width = float(np.cbrt(np.prod(cells)))
-    to_head = np.linalg.inv(pose) @ geometry.affine
-    x, y = (_positions(geometry.size[i], factors[i]) for i in range(2))
-    plane = np.stack(np.broadcast_arrays(x, y[:, None])).reshape(2, -1)
-    in_plane = to_head[:3, :2] @ plane + to_head[:3, 3:]
-    result = np.zeros((len(values), *geometry.shape), dtype=np.float32)
-    blocks = (len(values), geometry.size[1], factors[1], geometry.size[0], factors[0])
-    for z in range(geometry.size[2]):
-        for part in z + _positions(1, factors[2]):
-            points = (in_plane + to_head[:3, 2:3] * part).astype(np.float32)
-            result[:, z] += head.paint(points, width, values).reshape(blocks).mean(axis=(2, 4))
-    return result / np.float32(factors[2])
-
-
-def _positions(count: int, factor: int) -> npt.NDArray[np.float64]:
-    """Voxel indices of the middles of ``factor`` cells in each of ``count`` voxels."""
-    return (np.arange(count * factor) + 0.5) / factor - 0.5

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .. import __version__
 from ..io.dicom import Source, has_frame_of_reference, write_registration, write_series
 from ..pipeline import Aligned, StudyResult
+from ..version import __version__
 from ..volume import Volume
 from .provenance import digest
 

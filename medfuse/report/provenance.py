@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
 from ..fusion import values_of
 from ..io import ReadOptions
 from ..landmarks import LandmarkFit, rms
@@ -22,6 +21,7 @@ from ..metrics import METRICS, Metric, Scores
 from ..pipeline import Aligned, StudyResult
 from ..pipeline.starts import Start
 from ..registration import Registration
+from ..version import __version__
 from ..volume import Volume
 
 if TYPE_CHECKING:

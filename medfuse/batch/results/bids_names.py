@@ -17,7 +17,7 @@ import json
 import re
 from pathlib import Path
 
-from ... import __version__
+from ...version import __version__
 
 __all__ = ["rename_as_bids", "write_description"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ... import __version__
 from ...metrics import METRICS
+from ...version import __version__
 from ..jobs import Row
 from .statistics import Summary, summaries
 

@@ -20,9 +20,9 @@ from secrets import token_hex
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from ... import __version__
 from ...errors import DependencyError, MedfuseError, ParameterError, UnknownNameError, WriteError
 from ...progress import Progress, ignore
+from ...version import __version__
 from ..results.output_folder import OutputFolder
 
 if TYPE_CHECKING:

@@ -17,22 +17,20 @@ denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...noise import NoiseModel
 from ..gains import closed_form, patch_gains
-from ..noise import NoiseModel
 from .network import SkipNetwork, seeded
 from .problem import Padding, Problem, pad, reflect_padding
 from .replay import Replay
 from .run import Fitted, Run
+from .settings import Settings
 from .stopping import Discrepancy, LeastVariance, Never, StopRule
-
-if TYPE_CHECKING:
-    from .method import DeepImagePrior
 
 __all__ = ["Engine", "Outcome", "noise_in_data", "outcome", "stop_rule"]
 
@@ -55,7 +53,7 @@ class Engine:
 
     run: Run
 
-    def __init__(self, settings: DeepImagePrior, noise: Sequence[NoiseModel], device: torch.device):
+    def __init__(self, settings: Settings, noise: Sequence[NoiseModel], device: torch.device):
         self.settings = settings
         self.device = device
         self._dtype = torch.float64 if settings.precision == "float64" else torch.float32
@@ -213,7 +211,7 @@ class _Given(NamedTuple):
     noise: Tensor
 
 
-def _guide(problem: Problem, s: DeepImagePrior) -> np.ndarray:
+def _guide(problem: Problem, s: Settings) -> np.ndarray:
     """The sources and the target, as they are or after denoising (n + 1, y, x)."""
     sources, target = problem.sources, problem.target
     if s.input == "denoised":
@@ -227,19 +225,19 @@ def _side_by_side(by_member: Tensor) -> Tensor:
     return by_member.flatten(0, 2)[None].contiguous(memory_format=torch.channels_last)
 
 
-def _data(problem: Problem, s: DeepImagePrior) -> np.ndarray:
+def _data(problem: Problem, s: Settings) -> np.ndarray:
     """What the outputs are fitted to (k, y, x)."""
     return problem.sources if s.draws == "sources" else problem.target[None] / s.top(len(problem.sources))
 
 
-def noise_in_data(problem: Problem, s: DeepImagePrior) -> float:
+def noise_in_data(problem: Problem, s: Settings) -> float:
     """Mean variance of the noise in what the outputs are fitted to: where the discrepancy stops."""
     if s.draws == "sources":
         return float(np.square(problem.deviations).mean())
     return float(np.square(problem.target_deviation / s.top(len(problem.sources))).mean())
 
 
-def stop_rule(s: DeepImagePrior, outputs: Tensor) -> StopRule:
+def stop_rule(s: Settings, outputs: Tensor) -> StopRule:
     """The rule that the settings name, for outputs (slices, k, y, x)."""
     if s.stop == "discrepancy":
         return Discrepancy(s.stop_factor, len(outputs), outputs.device)
@@ -256,7 +254,7 @@ class Outcome(NamedTuple):
     deviation: np.ndarray
 
 
-def outcome(fitted: Fitted, problem: Problem, settings: DeepImagePrior) -> Outcome:
+def outcome(fitted: Fitted, problem: Problem, settings: Settings) -> Outcome:
     """X0 of a slice: what the network drew, or the closed form of the sources that it drew.
 
     The errors of a network and of non-local means have little in common: their mean is better than either.

@@ -8,9 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..denoising import denoise
+from ...noise import NoiseModel, denoise
 from ..gains import closed_form, patch_gains
-from ..noise import NoiseModel
 
 __all__ = ["Padding", "Problem", "pad", "reflect_padding"]
 

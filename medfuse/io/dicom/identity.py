@@ -48,7 +48,7 @@ def put_identity(dataset: Dataset, known: Mapping[str, Any]) -> None:
 
 def put_equipment(dataset: Dataset) -> None:
     """Who made the object."""
-    from ... import __version__
+    from ...version import __version__
 
     dataset.Manufacturer = "medfuse"
     dataset.ManufacturerModelName = "medfuse"

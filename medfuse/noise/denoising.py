@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .noise import NoiseModel
+from .model import NoiseModel
 
 __all__ = ["DENOISERS", "denoise"]
 

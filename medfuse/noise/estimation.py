@@ -1,32 +1,20 @@
-"""How noisy a source is: a model of its noise, the estimate of it, and what clipping to [0, 1] does.
-
-Windows and percentiles clip: of the noise about a black background only the positive half is left, so
-that the background is too bright on average, and varies less than the rest.  A model that knows this
-tells the noise from the image better, and takes the brightness back after averaging.
-
-Source: Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal Processing
-89 (2009), doi:10.1016/j.sigpro.2009.04.018; here the variance grows with the square of the signal,
-as in speckle, and not with the signal.
-"""
+"""How noisy a source is: the estimate of its :class:`~medfuse.noise.NoiseModel` from its pixels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import convolve, uniform_filter
 from scipy.optimize import least_squares
-from scipy.special import ndtr
 
-__all__ = ["NoiseModel", "estimate_noise"]
+from .model import NoiseModel
+
+__all__ = ["estimate_noise"]
 
 Array = npt.NDArray[np.float64]
 
-_SIGNALS = np.linspace(-1.5, 2.5, 1601)  # where the model of clipping is tabulated
-_LEAST_VARIANCE = 1e-10
 _NEGLIGIBLE = 1e-7  # a variance far below that of 8-bit quantisation, 1.3e-6
 
 # The difference of two Laplacians, blind to slopes, scaled to leave the variance of white noise as it is.
@@ -38,44 +26,6 @@ _FEWEST_PIXELS = 10
 _MOST_SLICES = 16
 _MAD = 1.4826  # standard deviation of a normal variable from its median absolute value
 _SIMPLER = 2.0  # how much worse a model of one number may fit than one of two
-
-
-@dataclass(frozen=True)
-class NoiseModel:
-    """Noise of variance ``additive`` + ``multiplicative`` · signal², before clipping to [0, 1].
-
-    ``additive`` alone is white noise, ``multiplicative`` alone speckle; both are variances, ≥ 0.
-    """
-
-    additive: float
-    multiplicative: float
-
-    def variance(self, signal: npt.ArrayLike) -> Array:
-        """Variance of the noise about ``signal`` before clipping."""
-        return self.additive + self.multiplicative * np.clip(signal, 0, None) ** 2
-
-    def deviation(self, mean: npt.ArrayLike) -> Array:
-        """Standard deviation of clipped noise, where the mean of what is observed is ``mean``."""
-        means, variances = self._clipped
-        return np.asarray(np.interp(np.asarray(mean), means, np.sqrt(variances)))
-
-    def unclip(self, mean: npt.ArrayLike) -> Array:
-        """The signal in [0, 1] whose clipped observations have this ``mean``; Foi 2009, section 5."""
-        means, _ = self._clipped
-        return np.asarray(np.interp(np.asarray(mean), means, _SIGNALS).clip(0, 1))
-
-    @cached_property
-    def _clipped(self) -> tuple[Array, Array]:
-        """Mean (strictly growing) and variance of clip(signal + noise, 0, 1) at ``_SIGNALS``."""
-        signal, sigma = _SIGNALS, np.sqrt(np.maximum(self.variance(_SIGNALS), _LEAST_VARIANCE))
-        low, high = -signal / sigma, (1 - signal) / sigma
-        within, above = ndtr(high) - ndtr(low), ndtr(-high)
-        density_low, density_high = _density(low), _density(high)
-        mean = signal * within + sigma * (density_low - density_high) + above
-        square = (signal**2 + sigma**2) * within + above
-        square += sigma * (signal * density_low - (signal + 1) * density_high)
-        growing = np.maximum.accumulate(mean) + 1e-12 * np.arange(mean.size)
-        return growing, np.maximum(square - mean**2, 0)
 
 
 class _Measured(NamedTuple):
@@ -151,7 +101,7 @@ def _fit(measured: _Measured, start: list[float | None]) -> tuple[float, NoiseMo
         return NoiseModel(*(float(next(values)) if is_free else 0.0 for is_free in free))
 
     def residuals(logs: Array) -> Array:
-        means, variances = model(logs)._clipped
+        means, variances = model(logs).clipped_moments
         expected = np.interp(measured.means, means, variances)
         return np.asarray(np.log((expected + _NEGLIGIBLE) / (measured.variances + _NEGLIGIBLE)))
 
@@ -163,8 +113,3 @@ def _fit(measured: _Measured, start: list[float | None]) -> tuple[float, NoiseMo
         f_scale=0.3,
     )
     return float(found.cost), model(found.x)
-
-
-def _density(z: Array) -> Array:
-    """The standard normal density."""
-    return np.asarray(np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi))
