@@ -122,7 +122,7 @@ def test_images_fit_best_at_the_true_transform(study, moving):
         for step in (-3.0, 3.0):
             away = [0.0, 0.0, 0.0]
             away[axis] = step
-            assert mutual_information(study, moving, rigid(shift=away) @ truth) < best - 0.01
+            assert mutual_information(study, moving, rigid(translation=away) @ truth) < best - 0.01
             assert mutual_information(study, moving, rigid(degrees=away) @ truth) < best - 0.005
     mirrored = truth @ np.diag([-1.0, 1, 1, 1])
     assert mutual_information(study, moving, mirrored) < best - 0.02

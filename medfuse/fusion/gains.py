@@ -1,7 +1,7 @@
-"""Gains of the sources by patch PCA, and the closed-form fusion that they imply.
+"""Sensor gains of the sources by patch PCA, and the closed-form fusion that they imply.
 
-The observation model of the inverse-problem methods is X_i = β_i X0 + noise, with a gain β_i ≥ 0 for
-each source at each pixel and Σ β_i² = 1.  For a patch, the gains are the first principal
+The observation model of the inverse-problem methods is X_i = β_i X0 + noise, with a sensor gain
+β_i ≥ 0 of each source at each pixel and Σ β_i² = 1.  For a patch, the gains are the first principal
 component of the sources: the direction that explains most of their (uncentred) energy.
 
 Source: Ma, Hill, Anantrasirichai, Achim, "Multi-modal image fusion based on deep image prior"

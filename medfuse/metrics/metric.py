@@ -16,7 +16,7 @@ _SINGLE = 1e-4  # grey levels; single precision is good to 1e-5 there
 
 
 class Undefined(float):
-    """NaN that knows why: what a metric returns where its definition has no value.
+    """NaN with a reason: what a metric returns where its definition has no value.
 
     >>> Undefined("the fused image is flat").reason
     'the fused image is flat'

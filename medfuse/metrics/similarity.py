@@ -109,7 +109,7 @@ def qc(sources: np.ndarray, fused: np.ndarray) -> float:
     Raises
     ------
     ParameterError
-        For other than two sources: the rule for w outside [0, 1] knows one and the other.
+        For other than two sources: the rule for w outside [0, 1] is defined for two sources.
 
     Notes
     -----

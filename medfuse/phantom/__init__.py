@@ -1,4 +1,4 @@
-"""A head that never was: CT, MR and ultrasound volumes with exactly known transforms.
+"""A generated head: CT, MR and ultrasound volumes with exactly known transforms.
 
 For demonstrations, tests and benchmarks without any patient's data and without a network.  The head
 is a function of space (:class:`Head`), not a stored volume, so every scan is rendered straight

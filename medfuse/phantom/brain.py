@@ -95,7 +95,7 @@ def _folds(p: Points, mirrored: Points, depth: Distance, waves: Points, seed: in
 
     Winding sheets that radiate from the middle of each hemisphere, so that they meet the surface
     at right angles.  They end about 15 mm below it and stay clear of the deep grey matter.
-    ``waves`` bends them.
+    ``waves`` displaces them.
     """
     centre, radii = _HEMISPHERE
     wavy = mirrored + np.float32(3.5) * waves

@@ -15,7 +15,7 @@ from .brain import brain_layers
 from .shapes import Points, amount, ellipsoid
 from .skull import cover_layers, cranium
 from .space import Matrix, to_frame
-from .texture import wander
+from .texture import warp
 from .tissues import TISSUES, index_of
 
 __all__ = ["LANDMARKS", "Head"]
@@ -37,7 +37,7 @@ LANDMARKS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "lesion": (33, 6, 36),
     }
 )
-"""Where structures lie before the head of a seed is bent; :attr:`Head.landmarks` has the true places."""
+"""Where structures lie before the head of a seed is warped; :attr:`Head.landmarks` has the true places."""
 
 _STEPS = 30
 
@@ -92,8 +92,8 @@ class Head:
         """Name -> place (3,) of each of :data:`LANDMARKS` in this head."""
         targets = np.array(list(LANDMARKS.values()), dtype=float).T
         points = targets.copy()
-        for _ in range(_STEPS):  # the bend is gentle, so stepping back by the misfit contracts
-            points -= self._straighten(points.astype(np.float32)) - targets
+        for _ in range(_STEPS):  # the warp is gentle, so that this fixed-point iteration converges
+            points -= self._to_plan(points.astype(np.float32)) - targets
         return dict(zip(LANDMARKS, points.T, strict=True))
 
     def brain_points(self, count: int, seed: int = 0) -> npt.NDArray[np.float64]:
@@ -112,17 +112,17 @@ class Head:
         """The first of the random fields of this head; the layers add small numbers to it."""
         return 100 * self.seed
 
-    def _straighten(self, points: Points) -> Points:
-        """Where ``points`` of this head lie in the even-sided plan that the shapes are drawn in."""
-        bent = points + wander(points, 1.6, self._stream)
+    def _to_plan(self, points: Points) -> Points:
+        """Where ``points`` of this head lie in the symmetric plan in which the shapes are defined."""
+        warped = points + warp(points, 1.6, self._stream)
         # Left back and right front of a human brain reach further out ("torque").
-        bent[1] -= np.float32(0.05 / 90) * points[0] * np.abs(points[1])
-        return bent
+        warped[1] -= np.float32(0.05 / 90) * points[0] * np.abs(points[1])
+        return warped
 
     def _layers(self, points: Points) -> Iterator[tuple[int, npt.NDArray[np.intp], np.ndarray]]:
         """Tissues from the outside in: label, which points it may touch, distance to its surface."""
         near = np.flatnonzero(ellipsoid(points, *_ENVELOPE) < 0)
-        plan = self._straighten(points[:, near])
+        plan = self._to_plan(points[:, near])
         bones = cranium(plan, self._stream)
         for layers in (cover_layers(plan, bones, self._stream), brain_layers(plan, bones, self._stream)):
             for name, where, distance in layers:

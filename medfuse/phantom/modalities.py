@@ -1,4 +1,4 @@
-"""One door to every modality."""
+"""Render the head in any modality."""
 
 from __future__ import annotations
 
@@ -74,8 +74,10 @@ def _checked_pose(pose: npt.ArrayLike | None) -> Matrix:
     matrix = np.eye(4) if pose is None else np.asarray(pose, dtype=float)
     rigid = matrix.shape == (4, 4) and np.allclose(matrix[3], [0, 0, 0, 1])
     if rigid:
-        turn = matrix[:3, :3]
-        rigid = np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) and np.linalg.det(turn) > 0
+        rotation = matrix[:3, :3]
+        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6) and np.linalg.det(rotation) > 0
     if not rigid:
-        raise ParameterError(f"pose {matrix.tolist()}: expected a rigid 4×4 matrix (rotation and shift)")
+        raise ParameterError(
+            f"pose {matrix.tolist()}: expected a rigid 4×4 matrix (rotation and translation)"
+        )
     return matrix

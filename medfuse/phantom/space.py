@@ -14,24 +14,24 @@ Matrix = npt.NDArray[np.float64]
 _CENTRE = np.array([0.0, 14.0, 12.0])  # about the middle of the brain, in the head frame
 
 
-def rigid(degrees: Sequence[float] = (0, 0, 0), shift: Sequence[float] = (0, 0, 0)) -> Matrix:
-    """A 4×4 pose: turn about the middle of the brain, then shift.
+def rigid(degrees: Sequence[float] = (0, 0, 0), translation: Sequence[float] = (0, 0, 0)) -> Matrix:
+    """A 4×4 pose: rotate about the middle of the brain, then translate.
 
     Parameters
     ----------
     degrees:
         Angles about x, y and z (LPS), applied in this order.
-    shift:
+    translation:
         How far the middle of the brain moves, in mm.
     """
     pose = np.eye(4)
     for axis, angle in enumerate(np.radians(degrees)):
-        turn = np.eye(3)
+        rotation = np.eye(3)
         one, two = (axis + 1) % 3, (axis + 2) % 3
-        turn[one, one] = turn[two, two] = np.cos(angle)
-        turn[two, one], turn[one, two] = np.sin(angle), -np.sin(angle)
-        pose[:3, :3] = turn @ pose[:3, :3]
-    pose[:3, 3] = _CENTRE + shift - pose[:3, :3] @ _CENTRE
+        rotation[one, one] = rotation[two, two] = np.cos(angle)
+        rotation[two, one], rotation[one, two] = np.sin(angle), -np.sin(angle)
+        pose[:3, :3] = rotation @ pose[:3, :3]
+    pose[:3, 3] = _CENTRE + translation - pose[:3, :3] @ _CENTRE
     return pose
 
 

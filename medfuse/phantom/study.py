@@ -35,7 +35,7 @@ class Scan:
 def _centred(
     size: tuple[int, int, int], spacing: tuple[float, float, float], centre: npt.ArrayLike, tilt: Matrix
 ) -> Geometry:
-    """A grid whose middle lies at ``centre`` and whose axes are turned by ``tilt``."""
+    """A grid whose middle lies at ``centre`` and whose axes are rotated by ``tilt``."""
     direction = tilt[:3, :3]
     first = np.asarray(centre) - direction @ ((np.array(size) - 1) / 2 * spacing)
     x, y, z = (tuple(row) for row in direction)
@@ -45,10 +45,10 @@ def _centred(
 def _along_probe(size: tuple[int, int, int], spacing: float, pose: Matrix) -> Geometry:
     """A grid about the fan of the default probe, its third axis along the middle beam."""
     probe = Probe()
-    turn = np.eye(4)
-    turn[:3, :3] = pose[:3, :3] @ probe.axes.T
+    rotation = np.eye(4)
+    rotation[:3, :3] = pose[:3, :3] @ probe.axes.T
     middle = np.asarray(probe.contact) + probe.axes[2] * (probe.depth / 2 - 3)
-    return _centred(size, (spacing,) * 3, to_frame(pose, middle), turn)
+    return _centred(size, (spacing,) * 3, to_frame(pose, middle), rotation)
 
 
 _DRIFT = rigid((2.5, -3.0, 3.0), (3.0, -2.5, 3.0))
@@ -56,14 +56,14 @@ _DRIFT = rigid((2.5, -3.0, 3.0), (3.0, -2.5, 3.0))
 SCANS: Mapping[str, Scan] = MappingProxyType(
     {
         "ct": Scan("CT", _centred((128, 128, 48), (1.9, 1.9, 3.5), (0, 6, 12), rigid()), rigid(), 1),
-        # The patient lies differently in the MR scanner: turned by 8 degrees.
+        # The patient lies differently in the MR scanner: rotated by 8 degrees.
         "t1": Scan(
             "T1",
             _centred((120, 132, 56), (1.8, 1.8, 2.8), (5, -10, 20), rigid((-3, 2, 2.5))),
             rigid((6.0, -3.2, 4.2), (7.0, -12.0, 9.0)),
             2,
         ),
-        # Turned by 12 degrees, and the slices are tilted towards the line between the commissures.
+        # Rotated by 12 degrees, and the slices are tilted towards the line between the commissures.
         "t2": Scan(
             "T2",
             _centred((128, 128, 38), (1.8, 1.8, 4.0), (-9, 12, 8), rigid((7, 0, -2))),

@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 
 from .shapes import Points
 
-__all__ = ["field", "sheets", "wander"]
+__all__ = ["field", "sheets", "warp"]
 
 _CELLS = 72
 _PER_WAVE = 8  # lattice points a wavelength: enough for linear interpolation
@@ -31,10 +31,10 @@ def sheets(p: Points, wavelength: float, seed: int) -> npt.NDArray[np.float32]:
     return _look_up(_crossings(seed), p, wavelength) * np.float32(wavelength / _PER_WAVE)
 
 
-def wander(p: Points, amplitude: float, seed: int) -> Points:
+def warp(p: Points, amplitude: float, seed: int) -> Points:
     """Displacements (3, n) in mm of up to about ``amplitude``, smooth over the whole head.
 
-    A sum of plane waves of 110–220 mm: it makes ellipsoids look grown and left differ from right.
+    A sum of plane waves of 110–220 mm: it makes ellipsoids look organic and left differ from right.
     """
     rng = np.random.default_rng([seed, 3])
     result = np.zeros_like(p)

@@ -3,7 +3,7 @@
 Relaxation times are round values at 1.5 T after Stanisz et al. 2005 (doi:10.1002/mrm.20605) and de
 Bazelaire et al. 2004 (doi:10.1148/radiol.2303021331); CT numbers are those of radiology textbooks;
 impedance and attenuation follow Duck, *Physical Properties of Tissues* (1990, ISBN 0-12-222800-6).
-Where a value was bent for the phantom's purpose a comment says so.
+Where a value was changed for the phantom's purpose a comment says so.
 """
 
 from __future__ import annotations

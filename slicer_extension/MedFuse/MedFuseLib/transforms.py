@@ -68,7 +68,7 @@ def write_matrix(path: Path, to_fixed: np.ndarray) -> None:
 
 
 def write_transform(folder: Path, name: str, node: Any) -> Path:
-    """Write what a transform node does up to the world: as ``.tfm``, or as ``.h5`` if it bends.
+    """Write what a transform node does up to the world: as ``.tfm``, or as ``.h5`` if it is deformable.
 
     Raises
     ------
@@ -114,13 +114,13 @@ def set_transform(node: Any, source: Any, before: np.ndarray) -> None:
         from_parent = np.linalg.inv(before) @ _matrix(whole)
         node.SetMatrixTransformFromParent(slicer.util.vtkMatrixFromArray(from_parent))
         return
-    bent = source.GetTransformFromParent()
+    deformable = source.GetTransformFromParent()
     if np.array_equal(before, np.eye(4)):
-        node.SetAndObserveTransformFromParent(bent)
+        node.SetAndObserveTransformFromParent(deformable)
         return
     whole = vtk.vtkGeneralTransform()
     whole.PostMultiply()
-    whole.Concatenate(bent)
+    whole.Concatenate(deformable)
     whole.Concatenate(slicer.util.vtkMatrixFromArray(np.linalg.inv(before)))
     node.SetAndObserveTransformFromParent(whole)
 
