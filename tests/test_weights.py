@@ -57,7 +57,8 @@ def toy(server, monkeypatch):
     (folder / "toy.pth").write_bytes(CONTENT)
     digest = hashlib.sha256(CONTENT).hexdigest()
     one = Weights("toy", f"{address}/toy.pth", digest, 2.4, "not stated", "nobody")
-    monkeypatch.setattr(weights, "WEIGHTS", {"toy": one})
+    for module in (weights, weights.table):
+        monkeypatch.setattr(module, "WEIGHTS", {"toy": one})
     return one
 
 
@@ -240,7 +241,7 @@ def test_damage_anywhere_is_an_error_of_ours_or_does_not_matter(tmp_path):
 def test_are_read_once_and_again_when_they_change(tmp_path, monkeypatch):
     """A batch uses the same weights for one study after the other."""
     reads = []
-    monkeypatch.setattr(weights, "read_state", lambda path: reads.append(path) or read_state(path))
+    monkeypatch.setattr(weights.state, "read_state", lambda path: reads.append(path) or read_state(path))
     path = tmp_path / "own.pt"
     torch.save({"a": torch.zeros(3)}, path)
     first, facts = load_weights("vgg19", str(path))

@@ -213,7 +213,7 @@ def test_dask_jobqueue_leaves_ctrl_c_alone(tmp_path):
         pytest.skip("needs the extra 'cluster' (dask-jobqueue)")
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from medfuse.batch import cluster\n"
+        "from medfuse.batch.running import cluster\n"
         "try: cluster._queue('slurm')\n"
         "except cluster.ParameterError: pass\n"
         "import sys; print('dask_jobqueue' in sys.modules, signal.getsignal(signal.SIGINT).__name__)"
