@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["combine_chroma", "merge_colour", "split_colour"]
+__all__ = ["LUMA_WEIGHTS", "combine_chroma", "luma_of", "merge_colour", "split_colour"]
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the luma."""
+
 _BLUE, _RED = 1.772, 1.402  # 2 (1 − 0.114) and 2 (1 − 0.299)
+
+
+def luma_of(rgb: np.ndarray) -> np.ndarray:
+    """Luma (...) of colours (..., 3), in the units and the precision of their floating-point numbers."""
+    return rgb @ np.asarray(LUMA_WEIGHTS, dtype=rgb.dtype)
 
 
 def split_colour(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Luma (...) and chroma (..., 2), Cb and Cr, of colours (..., 3); all in [0, 1]."""
-    luma = rgb @ _LUMA
+    luma = luma_of(rgb)
     chroma = np.stack([(rgb[..., 2] - luma) / _BLUE, (rgb[..., 0] - luma) / _RED], axis=-1) + 0.5
     return luma, chroma
 
@@ -31,7 +38,7 @@ def merge_colour(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
     it must be.  Clipping the channels instead would change luma and hue.
     """
     blue, red = _BLUE * (chroma[..., 0] - 0.5), _RED * (chroma[..., 1] - 0.5)
-    green = -(_LUMA[0] * red + _LUMA[2] * blue) / _LUMA[1]
+    green = -(LUMA_WEIGHTS[0] * red + LUMA_WEIGHTS[2] * blue) / LUMA_WEIGHTS[1]
     offset = np.stack([red, green, blue], axis=-1)
     room = np.where(offset > 0, 1 - luma[..., None], luma[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .colour import luma_of
 from .errors import ParameterError, UnknownNameError
 from .volume import MODALITIES, Volume
 
@@ -120,10 +121,10 @@ def rescale(volume: Volume, window: Window | str = "auto") -> Volume:
 
 
 def luma(volume: Volume) -> Volume:
-    """The brightness 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) of a colour volume; others as they are."""
+    """The luma (ITU-R BT.601) of a colour volume; others as they are."""
     if not volume.is_colour:
         return volume
-    return volume.with_array(volume.array @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    return volume.with_array(luma_of(volume.array))
 
 
 def quantize(image: np.ndarray) -> npt.NDArray[np.uint8]:

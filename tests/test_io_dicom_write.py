@@ -102,6 +102,30 @@ class TestGeometry:
         assert back.notes == ()
 
 
+class TestOrder:
+    """Files and InstanceNumber go along the right-handed normal, for grids of either hand."""
+
+    @pytest.mark.parametrize("name", ORIENTED)
+    def test_slices_are_numbered_along_the_right_handed_normal(self, tmp_path: Path, name: str) -> None:
+        volume = fused_from(source(tmp_path / "ct", ORIENTED[name]))
+        mirrored = Volume(volume.array[::-1], flipped(volume.geometry), metadata=volume.metadata)
+        for which, one in (("as it is", volume), ("other hand", mirrored)):
+            paths = dicom.write_series(one, tmp_path / which, sources=[], description="", derivation="")
+            slices = [pydicom.dcmread(path) for path in paths]
+            normal = np.cross(*np.reshape(slices[0].ImageOrientationPatient, (2, 3)).astype(float))
+            depths = np.array([one.ImagePositionPatient for one in slices], dtype=float) @ normal
+
+            assert [path.name for path in paths] == sorted(path.name for path in paths)
+            assert [one.InstanceNumber for one in slices] == list(range(1, len(slices) + 1))
+            np.testing.assert_allclose(np.diff(depths), volume.geometry.spacing[2], atol=1e-6)
+
+
+def flipped(grid: Geometry) -> Geometry:
+    """The same points, with the slices counted from the other end: of the other hand."""
+    direction = np.array(grid.direction) * (1, 1, -1)
+    return Geometry(grid.size, grid.spacing, tuple(grid.world((0, 0, grid.size[2] - 1))), direction)
+
+
 class TestSeries:
     def test_a_validator_finds_no_error(self, tmp_path: Path) -> None:
         written(tmp_path / "out", source(tmp_path / "ct", ORIENTED["oblique"]))

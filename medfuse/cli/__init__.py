@@ -7,6 +7,7 @@ Errors are one line on stderr.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -55,6 +56,9 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if not sys.warnoptions:
+        # What parsers warn of is checked and said by our readers; -W or PYTHONWARNINGS shows it again.
+        warnings.filterwarnings("ignore", module=r"(pydicom|nibabel|PIL|scipy\.io)\b")
     try:
         app()
     except MedfuseError as error:

@@ -11,7 +11,7 @@ from ..errors import MedfuseError, ReadError
 from ..volume import Geometry
 from .archive import is_zip, unpacked
 from .files import existing, files_below
-from .formats import format_of
+from .formats import converter_of, format_of_file, is_second_half
 from .volume_files import read_volume
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def describe(path: str | Path) -> list[Description]:
     """
     path = existing(path)
     if path.is_dir():
-        volumes = [_volume(file) for file in files_below(path) if format_of(file)]
+        volumes = [_volume(file) for file in files_below(path) if _is_volume(file)]
         found = [*_series(path), *volumes]
         if not found:
             raise ReadError(f"{path}: holds no DICOM images and no NIfTI, NRRD or MHA volumes")
@@ -132,9 +132,13 @@ def describe(path: str | Path) -> list[Description]:
         if not found:
             raise ReadError(f"{path}: holds no DICOM images")
         return found
-    if path.is_file() and not format_of(path) and dicom.looks_like_dicom(path):
+    if path.is_file() and not format_of_file(path) and dicom.looks_like_dicom(path):
         return _series(path)
     return [_volume(path)]
+
+
+def _is_volume(file: Path) -> bool:
+    return bool(converter_of(file) or format_of_file(file)) and not is_second_half(file)
 
 
 def _volume(path: Path) -> Description:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -97,12 +96,11 @@ def files_below(folder: Path) -> Iterator[Path]:
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever a parser raises on a bad file into a ``ReadError`` with the file's name.
 
-    Parsers' warnings are silenced here: what they warn of is checked and said by the readers.
+    Parsers' warnings are left to the program that reads: to silence them here would change the filters
+    of the whole process, in which other threads read too.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except GeometryError as error:
         raise ReadError(f"{path}: {error}") from error
     except MedfuseError:

@@ -12,7 +12,7 @@ from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
 from .archive import is_zip, unpacked
 from .files import check_finite, check_replaceable, existing, reading
-from .formats import VOLUMES, Format, format_of, is_picture, pictures
+from .formats import VOLUMES, Format, converter_of, format_of, format_of_file, is_picture, pictures
 from .options import ReadOptions
 
 __all__ = ["check_target", "read_volume", "write_volume"]
@@ -78,7 +78,7 @@ def read_volume(
 
 
 def _read(path: Path, options: ReadOptions) -> Volume:
-    known = None if path.is_dir() else format_of(path)
+    known = None if path.is_dir() else format_of_file(path)
     if known is not None:
         options.refuse(path, f"a {known[1].name} file", "series", "spacing")
         return known[1].function("read")(path, options.volume)
@@ -90,6 +90,8 @@ def _read(path: Path, options: ReadOptions) -> Volume:
         with unpacked(path) as folder:
             return dicom.read(folder, options)
     if path.is_file() and not dicom.looks_like_dicom(path):
+        if converter := converter_of(path):
+            raise ReadError(f"{path}: {converter} and read the NIfTI file")
         raise ReadError(
             f"{path}: not a volume format that is known; expected {', '.join(VOLUMES)}, "
             "or a DICOM file or folder"

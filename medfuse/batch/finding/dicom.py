@@ -13,7 +13,7 @@ from pathlib import Path
 from ...errors import ReadError
 from ...io.dicom import looks_like_dicom
 from ...io.dicom.discovery import Series
-from ...io.dicom.headers import Header, read_header
+from ...io.dicom.headers import DicomHeader, read_header
 from ...io.files import files_below
 from ...progress import Progress, ignore
 from .pseudonyms import Pseudonyms
@@ -29,7 +29,7 @@ KEYS = ("kind", "modality", "description", "protocol", "number", "slices", "body
 class _Summary:
     """What is kept of a series."""
 
-    first: Header
+    first: DicomHeader
     births: set[str] = field(default_factory=set)
     files: dict[Path, int] = field(default_factory=dict)  # folder -> how many
 
@@ -75,7 +75,7 @@ def _scan(root: Path, progress: Progress) -> dict[str, _Summary]:
     return found
 
 
-def _header(file: Path) -> Header | None:
+def _header(file: Path) -> DicomHeader | None:
     try:
         if file.name.upper() != "DICOMDIR" and looks_like_dicom(file):
             header = read_header(file)
@@ -121,11 +121,11 @@ def _candidate(uid: str, one: _Summary, inside: dict[Path, set[str]], births: se
     return Candidate(_subject(first), first.text("StudyInstanceUID"), path, "", label, values, problem)
 
 
-def _modality(header: Header) -> str:
+def _modality(header: DicomHeader) -> str:
     return header.text("Modality")
 
 
-def _subject(header: Header) -> str:
+def _subject(header: DicomHeader) -> str:
     """Who it is; without a PatientID two files are of one patient only if they are of one study."""
     patient = (header.text("PatientID"), header.text("IssuerOfPatientID"))
     return "\x1f".join(patient) if patient[0] else "\x1f\x1f" + header.text("StudyInstanceUID")

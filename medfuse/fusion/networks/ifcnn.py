@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...colour import LUMA_WEIGHTS
 from ...errors import ParameterError
 from ...progress import Progress, ignore
 from ..parameters import check_parameters, parameter
@@ -100,7 +101,8 @@ class IFCNN:
 def _fuse_grey(network: IFCNNNetwork, sources: Tensor) -> Tensor:
     """(n, b, y, x) -> (b, y, x), as the authors treat grey images."""
     red, green, blue = network(sources.unsqueeze(2).expand(-1, -1, 3, -1, -1)).clamp(0, 1).unbind(dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    red_share, green_share, blue_share = LUMA_WEIGHTS
+    return red_share * red + green_share * green + blue_share * blue
 
 
 def _fuse_colour(network: IFCNNNetwork, sources: Tensor) -> Tensor:

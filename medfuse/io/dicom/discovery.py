@@ -11,11 +11,11 @@ from pathlib import Path
 from ...errors import ReadError, SeriesError
 from ..files import files_below, one_line
 from .directory import is_directory, listed_files
-from .headers import Header, is_uid, read_header
+from .headers import DicomHeader, is_uid, read_header
 from .kinds import is_image, is_localizer, is_ultrasound_picture, refusal_of
 from .parse import looks_like_dicom
 
-__all__ = ["Found", "Series", "checked", "choose", "find_series"]
+__all__ = ["FoundSeries", "Series", "checked", "choose", "find_series"]
 
 _LISTED = 12  # series in a message
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -26,11 +26,11 @@ class Series:
     """The images of one SeriesInstanceUID, localizers taken out."""
 
     uid: str
-    headers: tuple[Header, ...]
+    headers: tuple[DicomHeader, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def first(self) -> Header:
+    def first(self) -> DicomHeader:
         """Any of its headers, for what all share."""
         return self.headers[0]
 
@@ -61,14 +61,14 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSeries:
     """What a folder holds: its image series, and the files that are DICOM but damaged, with the reason."""
 
     series: tuple[Series, ...]
     damaged: Mapping[Path, ReadError]
 
 
-def find_series(path: Path) -> Found:
+def find_series(path: Path) -> FoundSeries:
     """All image series of a folder (with its subfolders) or a DICOMDIR, or of one file its own series."""
     if path.is_dir():
         headers, damaged = _headers(files_below(path))
@@ -79,13 +79,13 @@ def find_series(path: Path) -> Found:
         siblings, damaged = _headers(file for file in _siblings(path) if file != path)
         same = own.get("SeriesInstanceUID")
         headers = [own, *(header for header in siblings if header.get("SeriesInstanceUID") == same)]
-    groups: dict[str, list[Header]] = {}
+    groups: dict[str, list[DicomHeader]] = {}
     for header in headers:
         if header.has_pixels:
             groups.setdefault(header.get("SeriesInstanceUID", ""), []).append(header)
     found = [_series(uid, group) for uid, group in groups.items()]
     found.sort(key=lambda series: (series.first.get("SeriesNumber", 0), series.uid))
-    return Found(tuple(found), damaged)
+    return FoundSeries(tuple(found), damaged)
 
 
 def _siblings(path: Path) -> list[Path]:
@@ -93,7 +93,7 @@ def _siblings(path: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.is_symlink())
 
 
-def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]]:
+def _headers(files: Iterable[Path]) -> tuple[list[DicomHeader], dict[Path, ReadError]]:
     headers, damaged = [], {}
     for file in files:
         if is_directory(file):
@@ -108,14 +108,14 @@ def _headers(files: Iterable[Path]) -> tuple[list[Header], dict[Path, ReadError]
     return headers, damaged
 
 
-def _image_or_other(header: Header) -> Header:
+def _image_or_other(header: DicomHeader) -> DicomHeader:
     """Reports, plans and structure sets have no pixels; a CT slice without pixels is damaged."""
     if is_image(header) and not header.has_pixels:
         raise ReadError(f"{header.path}: no pixels: the file is cut off or damaged; copy it again")
     return header
 
 
-def _series(uid: str, headers: list[Header]) -> Series:
+def _series(uid: str, headers: list[DicomHeader]) -> Series:
     images = [header for header in headers if not is_localizer(header)]
     if not images or len(images) == len(headers):
         return Series(uid, tuple(headers))
@@ -123,7 +123,7 @@ def _series(uid: str, headers: list[Header]) -> Series:
     return Series(uid, tuple(images), (note,))
 
 
-def choose(path: Path, found: Found, wanted: str | None) -> Series:
+def choose(path: Path, found: FoundSeries, wanted: str | None) -> Series:
     """The series ``wanted`` by UID or number; without a wish, the only one that can be a volume.
 
     Raises
@@ -195,7 +195,7 @@ def checked(path: Path, series: Series) -> Series:
 
 
 def _without_duplicates(series: Series) -> Series:
-    kept: dict[str, Header] = {}
+    kept: dict[str, DicomHeader] = {}
     for header in series.headers:
         twin = kept.setdefault(header.get("SOPInstanceUID", str(header.path)), header)
         if twin is not header and _digest(header.path) != _digest(twin.path):

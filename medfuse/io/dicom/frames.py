@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import ReadError
-from .headers import Header, check_single
+from .headers import DicomHeader, check_single
 
 __all__ = ["frames_of"]
 
@@ -42,7 +42,7 @@ _GROUPS: dict[str, dict[str, str]] = {
 """Functional group -> its attribute -> the name by which plain slices have it."""
 
 
-def frames_of(header: Header) -> list[Header]:
+def frames_of(header: DicomHeader) -> list[DicomHeader]:
     """One header for each frame.
 
     Raises
@@ -91,6 +91,6 @@ def _diffusion(groups: Mapping[str, Any]) -> dict[str, Any]:
     return {keyword: value for keyword, value in values.items() if value is not None}
 
 
-def _checked(header: Header, values: dict[str, Any]) -> dict[str, Any]:
+def _checked(header: DicomHeader, values: dict[str, Any]) -> dict[str, Any]:
     check_single(header.path, values)
     return values

@@ -16,7 +16,7 @@ from .parse import load
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["DISTINGUISHING", "IDENTITY", "Header", "check_single", "is_uid", "read_header"]
+__all__ = ["DISTINGUISHING", "IDENTITY", "DicomHeader", "check_single", "is_uid", "read_header"]
 
 IDENTITY = (
     "SpecificCharacterSet",
@@ -74,7 +74,7 @@ _HEADER_INFLATED_BYTES = 16 << 20  # a slice's header is some kB; what is longer
 
 
 @dataclass(frozen=True)
-class Header:
+class DicomHeader:
     """One file's attributes.
 
     ``storage_class`` is the SOP class as the file meta information has it, and ``has_pixels`` is
@@ -105,7 +105,7 @@ def is_uid(text: str) -> bool:
     return 0 < len(text) <= 64 and set(text) <= set("0123456789.")
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> DicomHeader:
     """Read what discovery, geometry and values need; stops before the pixels."""
     keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_PET, *_FUNCTIONAL_GROUPS)
     with reading(path):
@@ -116,7 +116,7 @@ def read_header(path: Path) -> Header:
             raise ReadError(f"{path}: no SOPClassUID: the file is cut off or damaged; copy it again")
         syntax = str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
         storage = str(dataset.file_meta.get("MediaStorageSOPClassUID", values["SOPClassUID"]))
-        return Header(path, path.stat().st_size, syntax, storage, has_pixels, values)
+        return DicomHeader(path, path.stat().st_size, syntax, storage, has_pixels, values)
 
 
 def check_single(path: Path, values: Mapping[str, Any]) -> None:

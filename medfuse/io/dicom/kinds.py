@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .headers import Header
+from .headers import DicomHeader
 
 __all__ = [
     "ULTRASOUND_VOLUME",
@@ -39,58 +39,58 @@ _ULTRASOUND_PICTURES = {
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def is_image(header: Header) -> bool:
+def is_image(header: DicomHeader) -> bool:
     """Whether one of its two statements of the storage class says CT, MR or PET."""
     classes = {header.get("SOPClassUID"), header.storage_class}
     return not classes.isdisjoint(_SLICES | _ENHANCED)
 
 
-def is_enhanced(header: Header) -> bool:
+def is_enhanced(header: DicomHeader) -> bool:
     """Whether it holds many slices, each described by functional groups."""
     return header.get("SOPClassUID") in _ENHANCED | {ULTRASOUND_VOLUME}
 
 
-def is_ultrasound_picture(header: Header) -> bool:
+def is_ultrasound_picture(header: DicomHeader) -> bool:
     """Whether it is an ultrasound still, or a cine (frames in time)."""
     return header.get("SOPClassUID") in _ULTRASOUND_PICTURES
 
 
-def is_localizer(header: Header) -> bool:
+def is_localizer(header: DicomHeader) -> bool:
     """Whether it is a scout for planning, often in other planes than the series it lies in."""
     return "LOCALIZER" in _image_type(header)
 
 
-def refusal_of(header: Header) -> str:
+def refusal_of(header: DicomHeader) -> str:
     """Why the file is no slice of a volume and what to do; empty if it is one."""
     return next((reason for applies, reason in _REFUSALS if applies(header)), "")
 
 
-def _image_type(header: Header) -> tuple[str, ...]:
+def _image_type(header: DicomHeader) -> tuple[str, ...]:
     value = header.get("ImageType", ())
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _is_mosaic(header: Header) -> bool:
+def _is_mosaic(header: DicomHeader) -> bool:
     return "MOSAIC" in _image_type(header)
 
 
-def _is_secondary_capture(header: Header) -> bool:
+def _is_secondary_capture(header: DicomHeader) -> bool:
     return header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE)
 
 
-def _is_colour(header: Header) -> bool:
+def _is_colour(header: DicomHeader) -> bool:
     kind = header.get("PhotometricInterpretation", "MONOCHROME2")
     grey = header.get("SamplesPerPixel", 1) == 1 and kind.startswith("MONOCHROME")
     return not grey and not is_ultrasound_picture(header)
 
 
-def _is_multi_frame(header: Header) -> bool:
+def _is_multi_frame(header: DicomHeader) -> bool:
     return (
         header.get("NumberOfFrames", 1) > 1 and not is_enhanced(header) and not is_ultrasound_picture(header)
     )
 
 
-def _is_no_slice(header: Header) -> bool:
+def _is_no_slice(header: DicomHeader) -> bool:
     return (
         header.get("SOPClassUID") not in _SLICES
         and not is_enhanced(header)
@@ -98,7 +98,7 @@ def _is_no_slice(header: Header) -> bool:
     )
 
 
-_REFUSALS: tuple[tuple[Callable[[Header], bool], str], ...] = (
+_REFUSALS: tuple[tuple[Callable[[DicomHeader], bool], str], ...] = (
     (is_localizer, "localizers only; choose a series of slices"),
     (_is_mosaic, "a Siemens mosaic (all slices in one picture); convert with dcm2niix first"),
     (

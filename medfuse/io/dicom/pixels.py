@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from ...errors import ReadError
 from ..files import one_line, reading
-from .headers import Header
+from .headers import DicomHeader
 from .parse import load
+from .rle import decode_rle
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -47,7 +47,7 @@ class _Cell:
     signed: bool
 
     @classmethod
-    def of(cls, header: Header) -> _Cell:
+    def of(cls, header: DicomHeader) -> _Cell:
         allocated = header.get("BitsAllocated", 0)
         stored = header.get("BitsStored", allocated)
         return cls(
@@ -73,7 +73,7 @@ def _wrapped(value: Any, bits: int, signed: bool) -> Any:
     return (low ^ sign) - sign if signed else low
 
 
-def check_pixels(header: Header) -> None:
+def check_pixels(header: DicomHeader) -> None:
     """Refuse, before any pixel is touched, what cannot be decoded or is not all there.
 
     Raises
@@ -104,7 +104,7 @@ def check_pixels(header: Header) -> None:
         raise ReadError(_too_short(header, header.bytes))
 
 
-def read_slices(headers: Iterable[Header]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def read_slices(headers: Iterable[DicomHeader]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Decode slices one after the other; frames of one file that follow each other open it once.
 
     Yields
@@ -125,22 +125,22 @@ def read_slices(headers: Iterable[Header]) -> Iterator[tuple[np.ndarray, np.ndar
             yield _rescaled(numbers, header), _measured(raw, numbers, cell, header)
 
 
-def _frame_bytes(header: Header) -> int:
+def _frame_bytes(header: DicomHeader) -> int:
     return header.get("Rows") * header.get("Columns") * header.get("BitsAllocated") // 8
 
 
-def _declared_bytes(header: Header) -> int:
+def _declared_bytes(header: DicomHeader) -> int:
     return _frame_bytes(header) * header.get("NumberOfFrames", 1)
 
 
-def _too_short(header: Header, there: int) -> str:
+def _too_short(header: DicomHeader, there: int) -> str:
     return (
         f"{header.path}: {header.get('Columns')}×{header.get('Rows')} pixels declared "
         f"({_declared_bytes(header)} bytes), {there} bytes there: the file is cut off; copy it again"
     )
 
 
-def _open(header: Header) -> Dataset:
+def _open(header: DicomHeader) -> Dataset:
     dataset, has_pixels = load(
         header.path, _PIXEL_KEYWORDS, _declared_bytes(header) + _SLACK_BYTES, pixels=True
     )
@@ -151,7 +151,7 @@ def _open(header: Header) -> Dataset:
     return dataset
 
 
-def _decode(dataset: Dataset, header: Header) -> np.ndarray:
+def _decode(dataset: Dataset, header: DicomHeader) -> np.ndarray:
     """The cells as allocated, (y, x), unsigned or signed as the decoder has them."""
     shape = (header.get("Rows"), header.get("Columns"))
     if header.transfer_syntax not in _NATIVE:
@@ -161,27 +161,28 @@ def _decode(dataset: Dataset, header: Header) -> np.ndarray:
     return np.frombuffer(dataset.PixelData, cell, shape[0] * shape[1], start).reshape(shape)
 
 
-def _decompress(dataset: Dataset, header: Header, shape: tuple[int, int]) -> np.ndarray:
-    """By pydicom where it has a decoder (RLE always), else by the GDCM inside SimpleITK."""
+def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -> np.ndarray:
+    """RLE here, else by pydicom where it has a decoder, else by the GDCM inside SimpleITK."""
     from pydicom.pixels import get_decoder
 
     try:
         decoder = get_decoder(header.transfer_syntax)
     except NotImplementedError:
         decoder = None
-    if decoder is not None and decoder.is_available:
-        with warnings.catch_warnings():
-            # RLE states no size of its own: that it does not fit Rows and Columns shows as a warning only.
-            warnings.simplefilter("error" if header.transfer_syntax == _RLE else "ignore")
-            try:
-                array = decoder.as_array(dataset, raw=True, index=header.frame or 0)[0]
-            except Exception as error:
-                raise ReadError(
-                    f"{header.path}: its compressed pixels do not decode to {shape[1]}×{shape[0]} as the "
-                    f"header says: the file is damaged; copy it again ({one_line(error)})"
-                ) from error
-    else:
-        array = _decompress_by_gdcm(header)
+    try:
+        if header.transfer_syntax == _RLE:
+            array = decode_rle(_encoded_frame(dataset, header), shape, header.get("BitsAllocated") // 8)
+        elif decoder is not None and decoder.is_available:
+            array = decoder.as_array(dataset, raw=True, index=header.frame or 0)[0]
+        else:
+            array = _decompress_by_gdcm(header)
+    except ReadError:
+        raise
+    except Exception as error:
+        raise ReadError(
+            f"{header.path}: its compressed pixels do not decode to {shape[1]}×{shape[0]} as the "
+            f"header says: the file is damaged; copy it again ({one_line(error)})"
+        ) from error
     if array.shape != shape:
         raise ReadError(
             f"{header.path}: the compressed picture has {array.shape} rows and columns, the header says "
@@ -190,7 +191,13 @@ def _decompress(dataset: Dataset, header: Header, shape: tuple[int, int]) -> np.
     return array
 
 
-def _decompress_by_gdcm(header: Header) -> np.ndarray:
+def _encoded_frame(dataset: Dataset, header: DicomHeader) -> bytes:
+    from pydicom.encaps import get_frame
+
+    return get_frame(dataset.PixelData, header.frame or 0, number_of_frames=header.get("NumberOfFrames", 1))
+
+
+def _decompress_by_gdcm(header: DicomHeader) -> np.ndarray:
     """The stored values of one file; ITK has rescaled them, in double precision where it must."""
     import SimpleITK
     from pydicom.uid import UID
@@ -215,18 +222,18 @@ def _decompress_by_gdcm(header: Header) -> np.ndarray:
     return np.rint((values[0] - intercept) / slope).astype(np.int64)
 
 
-def _rescale(header: Header) -> tuple[float, float]:
+def _rescale(header: DicomHeader) -> tuple[float, float]:
     return header.get("RescaleSlope", 1.0), header.get("RescaleIntercept", 0.0)
 
 
-def _rescaled(numbers: np.ndarray, header: Header) -> np.ndarray:
+def _rescaled(numbers: np.ndarray, header: DicomHeader) -> np.ndarray:
     slope, intercept = _rescale(header)
     if slope == 1 and numbers.itemsize <= 2 and abs(intercept) < 1 << 16 and intercept == int(intercept):
         return numbers.astype(np.float32) + np.float32(intercept)  # exact, as is most CT
     return (numbers * np.float64(slope) + intercept).astype(np.float32)
 
 
-def _measured(raw: np.ndarray, numbers: np.ndarray, cell: _Cell, header: Header) -> np.ndarray | None:
+def _measured(raw: np.ndarray, numbers: np.ndarray, cell: _Cell, header: DicomHeader) -> np.ndarray | None:
     padding = header.get("PixelPaddingValue")
     if padding is None:
         return None

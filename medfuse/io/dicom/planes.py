@@ -11,9 +11,9 @@ import numpy as np
 
 from ...errors import SeriesError
 from ..files import check_voxels
-from .headers import Header
+from .headers import DicomHeader
 
-__all__ = ["Plane", "check_alike", "plane_of"]
+__all__ = ["SlicePlane", "check_alike", "plane_of"]
 
 _UNIT_TOLERANCE = 1e-3  # on |row|, |column| and row·column
 _SPACING_MM = (1e-3, 100.0)
@@ -23,14 +23,14 @@ _SAME_SPACING = 1e-4  # relative
 
 
 @dataclass(frozen=True, eq=False)
-class Plane:
+class SlicePlane:
     """Where one slice lies: LPS, mm.
 
     ``row`` is the unit vector along which the column index grows, ``column`` the other one;
     ``spacing`` and ``size`` are in the order x (along ``row``), y.
     """
 
-    header: Header
+    header: DicomHeader
     position: np.ndarray
     row: np.ndarray
     column: np.ndarray
@@ -44,7 +44,7 @@ class Plane:
         return cross / np.linalg.norm(cross)
 
 
-def plane_of(header: Header) -> Plane:
+def plane_of(header: DicomHeader) -> SlicePlane:
     """Take the plane from a header.
 
     Raises
@@ -72,10 +72,10 @@ def plane_of(header: Header) -> Plane:
             f"{header.path}: ImageOrientationPatient {_list(cosines.ravel())}; expected two unit vectors "
             "at right angles: the header is damaged"
         )
-    return Plane(header, position, cosines[0], cosines[1], (between_columns, between_rows), size)
+    return SlicePlane(header, position, cosines[0], cosines[1], (between_columns, between_rows), size)
 
 
-def _numbers(header: Header, keyword: str, count: int, meaning: str) -> np.ndarray:
+def _numbers(header: DicomHeader, keyword: str, count: int, meaning: str) -> np.ndarray:
     value = header.get(keyword)
     if value is None:
         raise SeriesError(
@@ -93,7 +93,7 @@ def _list(numbers: np.ndarray) -> str:
     return "[" + ", ".join(f"{value:g}" for value in numbers) + "]"
 
 
-def check_alike(planes: Sequence[Plane]) -> None:
+def check_alike(planes: Sequence[SlicePlane]) -> None:
     """Refuse slices of one series that differ in size, orientation, spacing or frame of reference."""
     kinds = [_rough_kind(plane) for plane in planes]
     usual = planes[kinds.index(Counter(kinds).most_common(1)[0][0])]
@@ -106,14 +106,14 @@ def check_alike(planes: Sequence[Plane]) -> None:
             )
 
 
-def _rough_kind(plane: Plane) -> tuple[object, ...]:
+def _rough_kind(plane: SlicePlane) -> tuple[object, ...]:
     """Equal for planes that are alike, so that the odd one out is named."""
     numbers = np.concatenate([plane.row, plane.column, plane.spacing])
     rough = [round(float(value), 2) + 0.0 for value in numbers]  # + 0: no -0
     return (plane.size, *rough, plane.header.get("FrameOfReferenceUID"))
 
 
-def _difference(a: Plane, b: Plane) -> str:
+def _difference(a: SlicePlane, b: SlicePlane) -> str:
     if a.size != b.size:
         return f"another size ({b.size[0]}×{b.size[1]}, not {a.size[0]}×{a.size[1]})"
     if max(np.abs(a.row - b.row).max(), np.abs(a.column - b.column).max()) > _SAME_COSINE:

@@ -15,7 +15,7 @@ from ..options import ReadOptions
 from . import ultrasound
 from .discovery import Series, checked, choose, find_series
 from .frames import frames_of
-from .headers import IDENTITY, Header
+from .headers import IDENTITY, DicomHeader
 from .kinds import ULTRASOUND_VOLUME, is_enhanced
 from .pixels import check_pixels, read_slices
 from .planes import plane_of
@@ -124,7 +124,7 @@ def _volume(found: Stack, modality: str) -> Volume:
     return Volume(array, geometry, modality, valid, _metadata(found.headers), notes)
 
 
-def _fill(headers: tuple[Header, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+def _fill(headers: tuple[DicomHeader, ...]) -> tuple[np.ndarray, np.ndarray | None]:
     shape = (len(headers), headers[0].get("Rows"), headers[0].get("Columns"))
     array = np.empty(shape, np.float32)
     valid: np.ndarray | None = None
@@ -136,7 +136,7 @@ def _fill(headers: tuple[Header, ...]) -> tuple[np.ndarray, np.ndarray | None]:
     return array, valid
 
 
-def _metadata(headers: tuple[Header, ...]) -> dict[str, Any]:
+def _metadata(headers: tuple[DicomHeader, ...]) -> dict[str, Any]:
     """Identity of patient, study and frame of reference, and where the source slices lie."""
     known = {keyword: headers[0].get(keyword) for keyword in IDENTITY if keyword in headers[0].values}
     return {
@@ -147,7 +147,7 @@ def _metadata(headers: tuple[Header, ...]) -> dict[str, Any]:
     }
 
 
-def _value_notes(headers: tuple[Header, ...], modality: str) -> list[str]:
+def _value_notes(headers: tuple[DicomHeader, ...], modality: str) -> list[str]:
     notes = []
     if any(header.get("PhotometricInterpretation") == "MONOCHROME1" for header in headers):
         notes.append("MONOCHROME1 (meant to be shown inverted); the values are as stored, not inverted")

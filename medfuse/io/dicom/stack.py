@@ -16,8 +16,8 @@ from ...errors import GeometryError, SeriesError
 from ...volume import Geometry
 from ..deskew import even_count, orthogonal_grid
 from ..files import check_voxels
-from .headers import Header
-from .planes import Plane
+from .headers import DicomHeader
+from .planes import SlicePlane
 
 __all__ = ["Stack", "stack"]
 
@@ -47,7 +47,7 @@ class Stack:
         What had to be tolerated or will be interpolated.
     """
 
-    headers: tuple[Header, ...]
+    headers: tuple[DicomHeader, ...]
     affine: npt.NDArray[np.float64]
     size: tuple[int, int, int]
     depths: npt.NDArray[np.float64] | None
@@ -60,7 +60,7 @@ class Stack:
         return orthogonal_grid(self.affine, self.size) if self.leans else _grid(self.affine, self.size)
 
 
-def stack(path: Path, group: Sequence[Plane], allow_uneven: bool = False) -> Stack:
+def stack(path: Path, group: Sequence[SlicePlane], allow_uneven: bool = False) -> Stack:
     """Sort the slices of one volume and find the grid they lie on.
 
     Parameters
@@ -147,7 +147,7 @@ def _distance(positions: np.ndarray, depths: np.ndarray | None) -> float:
 
 
 def _placed(
-    plane: Plane, first: np.ndarray, step: np.ndarray, size: tuple[int, int, int]
+    plane: SlicePlane, first: np.ndarray, step: np.ndarray, size: tuple[int, int, int]
 ) -> tuple[np.ndarray, bool, list[str]]:
     """The affine with the true step, whether it leans too much for a grid, and what to say of it.
 
@@ -174,7 +174,7 @@ def _placed(
     return affine, True, [note]
 
 
-def _affine(plane: Plane, first: np.ndarray, step: np.ndarray) -> np.ndarray:
+def _affine(plane: SlicePlane, first: np.ndarray, step: np.ndarray) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, :3] = np.column_stack([plane.row * plane.spacing[0], plane.column * plane.spacing[1], step])
     affine[:3, 3] = first

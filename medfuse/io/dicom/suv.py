@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...errors import ReadError
-from .headers import Header
+from .headers import DicomHeader
 
 __all__ = ["suv_factor"]
 
@@ -21,7 +21,7 @@ _WEIGHT_KG = (0.01, 500.0)
 _LONGEST_DELAY = timedelta(days=2)
 
 
-def suv_factor(headers: Sequence[Header]) -> tuple[float, str]:
+def suv_factor(headers: Sequence[DicomHeader]) -> tuple[float, str]:
     """What the values are multiplied by, and a note.
 
     Parameters
@@ -60,7 +60,7 @@ def suv_factor(headers: Sequence[Header]) -> tuple[float, str]:
     return weight * 1000 / left, note
 
 
-def _refusal(header: Header, why: str) -> ReadError:
+def _refusal(header: DicomHeader, why: str) -> ReadError:
     return ReadError(f"{header.path}: no SUV: {why}; read it without --suv")
 
 
@@ -68,7 +68,7 @@ def _words(value: Any) -> set[str]:
     return {value} if isinstance(value, str) else set(value or ())
 
 
-def _number(header: Header, values: Any, keyword: str, limits: tuple[float, float], unit: str) -> float:
+def _number(header: DicomHeader, values: Any, keyword: str, limits: tuple[float, float], unit: str) -> float:
     value = values.get(keyword)
     if not isinstance(value, (int, float)) or not limits[0] <= value <= limits[1]:
         said = "is missing" if value is None else f"is {value}"
@@ -76,7 +76,7 @@ def _number(header: Header, values: Any, keyword: str, limits: tuple[float, floa
     return float(value)
 
 
-def _delay(headers: Sequence[Header], drug: Any) -> timedelta:
+def _delay(headers: Sequence[DicomHeader], drug: Any) -> timedelta:
     """From the injection to the time the series is decay-corrected to: its start."""
     first = headers[0]
     start = _moment(first.get("SeriesDate"), first.get("SeriesTime"))

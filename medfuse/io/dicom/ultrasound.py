@@ -6,7 +6,6 @@ of the picture (PS3.3 C.8.5.5); around them are rulers, words and a patient's na
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -15,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from ...colour import luma_of
 from ...errors import ReadError, SeriesError
 from ...volume import Geometry, Volume
 from ..files import check_voxels, one_line, reading
 from ..options import ReadOptions
 from ..single_slice import one_slice_geometry
-from .headers import IDENTITY, Header
+from .headers import IDENTITY, DicomHeader
 from .parse import load
 
 __all__ = ["inspect_pictures", "luma", "read_picture"]
@@ -32,7 +32,6 @@ _SATURATED = 64  # of 255: red, green and blue differ by more only where a colou
 _DOPPLER_PART = 0.01
 _LISTED = 20
 _MOST_FRAMES = 100_000  # an hour of them
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in medfuse.colour
 
 _KEYWORDS = (
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
@@ -52,7 +51,7 @@ Box = tuple[int, int, int, int]
 class _Picture:
     """One frame, or one calibrated region of it: ``box`` is left, top, right, bottom, ends included."""
 
-    header: Header
+    header: DicomHeader
     frame: int
     box: Box
     spacing: tuple[float, float] | None
@@ -64,7 +63,7 @@ class _Picture:
         return (right - left + 1, bottom - top + 1)
 
 
-def read_picture(path: Path, headers: Sequence[Header], options: ReadOptions) -> Volume:
+def read_picture(path: Path, headers: Sequence[DicomHeader], options: ReadOptions) -> Volume:
     """Read one picture of a series of stills and cines.
 
     Parameters
@@ -113,7 +112,7 @@ _COMMON_NOTES = (
 
 
 def inspect_pictures(
-    headers: Sequence[Header],
+    headers: Sequence[DicomHeader],
 ) -> list[tuple[int, str, Geometry | None, tuple[str, ...], str]]:
     """Number (0 if there is one only), label, grid, notes and problem of each picture."""
     found: list[tuple[int, str, Geometry | None, tuple[str, ...], str]] = []
@@ -141,7 +140,7 @@ def luma(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
         notes.append(
             f"{coloured:.0%} of its pixels are saturated colours (Doppler?): their luma is no echo intensity"
         )
-    return pixels.astype(np.float32) @ _LUMA, notes
+    return luma_of(pixels.astype(np.float32)), notes
 
 
 def _listed(pictures: Sequence[_Picture]) -> str:
@@ -149,7 +148,7 @@ def _listed(pictures: Sequence[_Picture]) -> str:
     return "; ".join([*(f"{n}: {p.label}" for n, p in enumerate(pictures[:_LISTED], start=1)), *more])
 
 
-def _pictures(headers: Sequence[Header]) -> list[_Picture]:
+def _pictures(headers: Sequence[DicomHeader]) -> list[_Picture]:
     """All frames of all files in the order of their instance numbers, and regions of each."""
     ordered = sorted(headers, key=lambda one: (str(one.get("InstanceNumber", "")).zfill(12), one.path.name))
     found = []
@@ -163,7 +162,7 @@ def _pictures(headers: Sequence[Header]) -> list[_Picture]:
     return found
 
 
-def _regions(header: Header) -> list[tuple[Box, tuple[float, float] | None]]:
+def _regions(header: DicomHeader) -> list[tuple[Box, tuple[float, float] | None]]:
     """Box and spacing of the regions that show tissue in centimetres; else the whole picture."""
     columns, rows = header.get("Columns", 0), header.get("Rows", 0)
     check_voxels(header.path, (columns, rows, 1))
@@ -219,18 +218,16 @@ def _frame(picture: _Picture) -> np.ndarray:
     size = header.get("Rows") * header.get("Columns") * header.get("SamplesPerPixel", 1)
     limit = size * header.get("NumberOfFrames", 1) * header.get("BitsAllocated", 8) // 8 + _SLACK_BYTES
     dataset, _ = load(header.path, _KEYWORDS, limit, pixels=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            pixels = pixel_array(dataset, index=picture.frame)
-            if header.get("PhotometricInterpretation") == "PALETTE COLOR":
-                pixels = apply_color_lut(pixels, dataset)
-                pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype.itemsize == 2 else pixels
-        except Exception as error:
-            raise ReadError(
-                f"{header.path}: its pixels cannot be decoded: the file is damaged or the compression is not "
-                f"known; decompress it with gdcmconv --raw or dcmdjpeg ({one_line(error)})"
-            ) from error
+    try:
+        pixels = pixel_array(dataset, index=picture.frame)
+        if header.get("PhotometricInterpretation") == "PALETTE COLOR":
+            pixels = apply_color_lut(pixels, dataset)
+            pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype.itemsize == 2 else pixels
+    except Exception as error:
+        raise ReadError(
+            f"{header.path}: its pixels cannot be decoded: the file is damaged or the compression is not "
+            f"known; decompress it with gdcmconv --raw or dcmdjpeg ({one_line(error)})"
+        ) from error
     if pixels.shape[:2] != (header.get("Rows"), header.get("Columns")):
         raise ReadError(f"{header.path}: the compressed picture has another size than the header says")
     return pixels

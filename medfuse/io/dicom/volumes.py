@@ -12,8 +12,8 @@ import numpy as np
 
 from ...errors import SeriesError
 from ..files import one_line
-from .headers import DISTINGUISHING, Header
-from .planes import Plane, check_alike
+from .headers import DISTINGUISHING, DicomHeader
+from .planes import SlicePlane, check_alike
 
 __all__ = ["SAME_PLACE_MM", "Group", "groups_of", "pick"]
 
@@ -28,11 +28,11 @@ _MOST_COMBINED = 3  # attributes that it takes to tell volumes apart, at most
 class Group:
     """The slices of one volume, and what tells it from the others of its series ("" if it is alone)."""
 
-    planes: tuple[Plane, ...]
+    planes: tuple[SlicePlane, ...]
     label: str = ""
 
 
-def groups_of(path: Path, planes: Sequence[Plane]) -> list[Group]:
+def groups_of(path: Path, planes: Sequence[SlicePlane]) -> list[Group]:
     """Split a series into volumes that have one slice at each position.
 
     By the stacks of an enhanced object, then by the fewest attributes (echo, frame type, time, b-value,
@@ -83,7 +83,7 @@ def _listed(groups: list[Group]) -> str:
     return "; ".join([*shown, *more])
 
 
-def _by_attributes(path: Path, planes: Sequence[Plane]) -> list[Group]:
+def _by_attributes(path: Path, planes: Sequence[SlicePlane]) -> list[Group]:
     check_alike(planes)
     places = _places(planes)
     multiplicity = max(Counter(places).values())
@@ -106,11 +106,11 @@ def _by_attributes(path: Path, planes: Sequence[Plane]) -> list[Group]:
     raise SeriesError(f"{path}: two images at one position: {_name(a)} and {_name(b)}; take one away")
 
 
-def _name(header: Header) -> str:
+def _name(header: DicomHeader) -> str:
     return header.path.name if header.frame is None else f"frame {header.frame + 1}"
 
 
-def _places(planes: Sequence[Plane]) -> list[int]:
+def _places(planes: Sequence[SlicePlane]) -> list[int]:
     """The number of each slice's position along the normal of the first slice."""
     normal = planes[0].normal
     depth = np.array([plane.position @ normal for plane in planes])
@@ -121,7 +121,7 @@ def _places(planes: Sequence[Plane]) -> list[int]:
     return places.tolist()
 
 
-def _split(planes: Sequence[Plane], places: list[int], keywords: tuple[str, ...]) -> list[Group]:
+def _split(planes: Sequence[SlicePlane], places: list[int], keywords: tuple[str, ...]) -> list[Group]:
     """One group for each combination of values; none if a group has two slices at one position."""
     members: dict[tuple[object, ...], list[int]] = {}
     for i, plane in enumerate(planes):
@@ -134,7 +134,7 @@ def _split(planes: Sequence[Plane], places: list[int], keywords: tuple[str, ...]
     ]
 
 
-def _by_number(planes: Sequence[Plane], places: list[int], multiplicity: int) -> list[Group]:
+def _by_number(planes: Sequence[SlicePlane], places: list[int], multiplicity: int) -> list[Group]:
     """Runs of InstanceNumber that each go through all positions once, as plain fMRI series have them."""
     numbers = [plane.header.get("InstanceNumber") for plane in planes]
     count = len(planes) // multiplicity

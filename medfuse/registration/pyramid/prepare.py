@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ...colour import luma_of
 from ...errors import RegistrationError
 from ...progress import Progress, ignore, subrange
 from ...volume import Volume
@@ -12,7 +13,6 @@ from .search_volume import SearchVolume
 
 __all__ = ["SOFT_TISSUE", "WHOLE", "prepare"]
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 WHOLE = (-1000.0, 1500.0)  # HU: air to dense bone; metal would take most bins of the histogram
 SOFT_TISSUE = (-20.0, 100.0)  # HU: the edge of a skull is fifty times as strong as those of a ventricle
 _PERCENTILES = (0.5, 99.5)
@@ -43,7 +43,7 @@ def prepare(
     message = f"preparing the {role} volume"
     progress(0.0, message)
     _check(volume, role)
-    array = volume.array @ _LUMA if volume.is_colour else volume.array
+    array = luma_of(volume.array) if volume.is_colour else volume.array
     valid = _fan(array) if volume.modality == "US" and volume.valid is None else volume.valid
     progress(0.2, message)
     if volume.modality == "CT":
