@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import batch_faults
 import numpy as np
 import pytest
+from waiting import comes_true
 
 from medfuse import METHODS, Geometry, Recipe, Study, read_volume, run_study, write_volume
 from medfuse.batch import Planned
@@ -80,9 +80,7 @@ def kill_when_it_works(folder):
     """Kill the process that leaves its number in ``folder``, once."""
 
     def wait_and_kill():
-        while not (folder / "pid").exists():
-            time.sleep(0.05)
-        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+        os.kill(written_to(folder / "pid"), signal.SIGKILL)
 
     thread = threading.Thread(target=wait_and_kill, daemon=True)
     thread.start()
@@ -90,25 +88,22 @@ def kill_when_it_works(folder):
 
 
 def gone(pid):
-    """Whether a process ends within seconds."""
-    for _ in range(100):
+    """Whether a process ends."""
+
+    def ended():
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        if Path(f"/proc/{pid}/stat").exists() and ") Z " in Path(f"/proc/{pid}/stat").read_text():
-            return True
-        time.sleep(0.1)
-    return False
+        stat = Path(f"/proc/{pid}/stat")
+        return stat.exists() and ") Z " in stat.read_text()
+
+    return comes_true(ended)
 
 
 def written_to(file):
-    for _ in range(600):
-        if file.exists():
-            return int(file.read_text())
-        time.sleep(0.1)
-    pytest.fail(f"{file.name} did not appear within a minute")
-    return 0
+    assert comes_true(file.exists), f"{file.name} did not appear"
+    return int(file.read_text())
 
 
 def table(path):

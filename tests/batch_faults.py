@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from waiting import PATIENCE
 
 from medfuse.fusion import Fused
 from medfuse.progress import Progress, ignore
@@ -63,7 +64,7 @@ class Fragile:
 
     def __call__(self, sources: np.ndarray, progress: Progress = ignore) -> Fused:
         if leave_pid():
-            time.sleep(300)
+            time.sleep(PATIENCE)
         return average(sources)
 
 
@@ -80,13 +81,14 @@ class Stuck:
 
 @dataclass(frozen=True)
 class Hungry:
-    """Takes more and more memory, up to 2 GiB."""
+    """Takes more and more memory, up to 2 GiB, and keeps it until it is ended."""
 
     def __call__(self, sources: np.ndarray, progress: Progress = ignore) -> Fused:
         kept = []
         for _ in range(64):
             kept.append(np.ones(1 << 22))
             time.sleep(0.1)
+        time.sleep(PATIENCE)
         return average(sources)
 
 

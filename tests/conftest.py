@@ -7,9 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before torch is loaded: workers that run side by side must not fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("medfuse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("medfuse")
 
 REPOSITORY = Path(__file__).parents[1]
 

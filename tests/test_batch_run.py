@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,10 +34,12 @@ from batch_cohort import (
     write_volumes,
     written_to,
 )
+from waiting import PATIENCE
 
 from medfuse import Study, run_study, write_result
 from medfuse.batch import Limits, Planned, run_batch
 from medfuse.batch.results.output_folder import OutputFolder
+from medfuse.batch.running import child
 from medfuse.errors import Cancelled, MedfuseError, ParameterError, WriteError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
@@ -59,7 +63,7 @@ class TestFaultyCohort:
         killer = kill_when_it_works(tmp_path)
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
             result = run_batch(faulty_cohort(volumes), RECIPE, tmp_path / "out", pool)
-        killer.join(5)
+        killer.join(PATIENCE)
         assert not killer.is_alive()
         check_faulty_cohort(volumes, tmp_path / "out", result)
         check_no_identity(volumes, tmp_path / "out")
@@ -70,12 +74,15 @@ class TestFaults:
         with pool or ThreadPoolExecutor(2) as executor:
             return run_batch(studies, RECIPE, out, executor, **options)
 
-    def test_a_stuck_study_is_ended_and_costs_itself_only(self, volumes, tmp_path):
+    def test_a_stuck_study_is_ended_and_costs_itself_only(self, volumes, tmp_path, monkeypatch):
+        """The clock runs ahead by the limit once the study is stuck; the next one has its hour."""
+        ahead = lambda: 3601 if (tmp_path / "pid").exists() else 0  # noqa: E731
+        monkeypatch.setattr(child, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead()))
         cohort = [planned(volumes, 0, method="stuck"), planned(volumes, 1)]
-        result = self.run(cohort, tmp_path / "out", limits=Limits(seconds=12))
+        result = self.run(cohort, tmp_path / "out", ThreadPoolExecutor(1), limits=Limits(seconds=3600))
         assert [row["status"] for row in result.rows] == ["failed", "done"]
         assert result.rows[0]["error"]["class"] == "TimeLimit"
-        assert "12 s" in result.rows[0]["error"]["message"]
+        assert "3600 s" in result.rows[0]["error"]["message"]
         assert gone(int((tmp_path / "pid").read_text()))
 
     def test_a_hungry_study_is_ended(self, volumes, tmp_path):
@@ -339,7 +346,7 @@ class TestCommand:
         with command_running(words) as process:
             worker = written_to(tmp_path / "pid")
             process.send_signal(how)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130, errors
         assert "start again to run the rest" in errors
         assert gone(worker)
@@ -370,10 +377,21 @@ class TestCommand:
         assert list(OutputFolder(tmp_path / "out").work.iterdir()) == []
 
     def test_some_failed(self, words, tmp_path):
-        limited = subprocess.run([*words, "--time-limit", "10s"], capture_output=True, text=True, check=False)
+        (tmp_path / "table.csv").write_text((tmp_path / "table.csv").read_text().replace("stuck", "buggy"))
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert "failed: stays: ZeroDivisionError" in done.stderr
+        assert "1 of 2 studies done" in done.stdout
+
+    def test_limits_reach_every_study(self, words, tmp_path):
+        """A limit that nothing can keep: the time is over before a child has started."""
+        limited = subprocess.run(
+            [*words, "--time-limit", "0.1s"], capture_output=True, text=True, check=False
+        )
         assert limited.returncode == 1, limited.stderr
-        assert "failed: stays: TimeLimit: ended after the time limit of 10 s" in limited.stderr
-        assert "1 of 2 studies done" in limited.stdout
+        for name in ("ok", "stays"):
+            assert f"failed: {name}: TimeLimit: ended after the time limit of 0.1 s" in limited.stderr
+        assert "0 of 2 studies done" in limited.stdout
 
     def test_plan(self, words, tmp_path):
         plan = [*words[:4], "plan", words[4], "--progress", "none"]

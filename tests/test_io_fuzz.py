@@ -26,7 +26,7 @@ from medfuse.volume import Geometry, Volume
 
 GRID = Geometry((9, 8, 3), (0.9, 1.1, 3.0), (1, 2, 3))
 STORED = np.random.default_rng(0).integers(0, 2000, GRID.shape).astype("u2")
-SECONDS = 10.0
+SECONDS = 10.0  # of work, not of waiting for a busy machine
 
 
 def dicom_slice(folder: Path) -> Path:
@@ -100,7 +100,7 @@ def listing(folder: Path) -> list[tuple[str, int]]:
 
 def attempt(path: Path) -> None:
     """Read and describe; only our errors may come out, and nothing may be left behind."""
-    before, started, said = listing(path.parent), time.monotonic(), []
+    before, started, said = listing(path.parent), time.process_time(), []
     for read in (
         lambda: read_volume(path),
         lambda: read_volume(path, spacing=(1, 1)),
@@ -111,7 +111,7 @@ def attempt(path: Path) -> None:
         except MedfuseError as error:
             said.append(str(error))
     assert all(str(path.parent) in text and "\n" not in text for text in said), said
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert listing(path.parent) == before
 
 
@@ -127,9 +127,8 @@ def test_changed_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     @seed(20)
     @settings(
         max_examples=int(os.environ.get("MEDFUSE_FUZZ_EXAMPLES", "40")),
-        deadline=None,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # one folder serves all examples
     )
     @given(CHANGES)
     def run(changes: list[tuple[str, float, bytes]]) -> None:

@@ -155,7 +155,7 @@ class TestMatrices:
         fixed_ras = moved(to_parent, moving_ras)
         np.testing.assert_allclose(mapped(transform, fixed_ras @ FLIP), moving_ras @ FLIP, atol=1e-9)
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         st.tuples(*[st.floats(-180, 180)] * 3),
         st.tuples(*[st.floats(-300, 300)] * 3),

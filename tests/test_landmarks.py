@@ -166,7 +166,7 @@ class TestMatching:
 
 
 class TestFit:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.tuples(*[st.floats(-180, 180)] * 3), st.tuples(*[st.floats(-300, 300)] * 3), st.integers(3, 4))
     def test_any_pose_is_found_exactly(self, angles, shift, count) -> None:
         matrix = pose(angles, shift)

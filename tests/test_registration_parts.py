@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medfuse.registration.deformable.displacement import Deformation
@@ -52,7 +52,6 @@ GOOD = {
 
 
 class TestPoses:
-    @settings(deadline=None)
     @given(st.tuples(*[angles | right_angles] * 3), st.tuples(*[lengths] * 3), st.tuples(*[lengths] * 3))
     def test_become_the_same_itk_transform(self, degrees, centre, target) -> None:
         rotation = turn(2, degrees[2]) @ turn(1, degrees[1]) @ turn(0, degrees[0])
@@ -81,7 +80,6 @@ class TestPoses:
             pose[:3, :3] = matrix
             assert not is_rigid(pose)
 
-    @settings(deadline=None)
     @given(st.tuples(*[angles] * 3), st.tuples(*[st.floats(0.8, 1.25)] * 3), st.tuples(*[lengths] * 3))
     def test_come_apart_into_turn_and_stretch(self, degrees, scales, shift) -> None:
         rotation = turn(2, degrees[2]) @ turn(1, degrees[1]) @ turn(0, degrees[0])

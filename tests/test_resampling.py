@@ -67,7 +67,7 @@ def test_values_stay_at_their_world_points(grid: Geometry, interpolation: str) -
     assert np.abs(result.array - ramp(around(grid))).max() < tolerance
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     angles=st.tuples(*[st.floats(-3, 3)] * 3),
     shift=st.tuples(*[st.floats(-20, 20)] * 3),

@@ -41,7 +41,7 @@ class TestVariances:
         # its first step, 8 mm, runs along the old z; the second, 1 mm, along x; the third, 2 mm, along y
         assert variances(old, new, None) == pytest.approx((0, 0, (64 - 16) / 16 / 4))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(ANGLES, ANGLES)
     def test_a_turn_of_cubes_changes_nothing(self, angles, turn) -> None:
         old = Geometry((9, 9, 9), (1, 1, 1), direction=direction(*angles))

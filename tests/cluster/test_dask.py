@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from batch_cohort import (
     write_volumes,
     written_to,
 )
+from waiting import PATIENCE, comes_true
 
 from medfuse.batch import run_batch, write_table
 from medfuse.errors import MedfuseError, ParameterError, UnknownNameError, WriteError
@@ -60,10 +60,7 @@ class Dask:
         self.folder, self.processes = folder, []
         self.contact = folder / "scheduler.json"
         self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(self.contact))
-        for _ in range(600):
-            if self.contact.exists():
-                break
-            time.sleep(0.1)
+        assert comes_true(self.contact.exists), "the scheduler did not start"
         self.address = json.loads(self.contact.read_text())["address"]
 
     def worker(self, *options):
@@ -82,7 +79,7 @@ class Dask:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(n, timeout=60)
+            client.wait_for_workers(n, timeout=PATIENCE)
 
     def close(self):
         for process in reversed(self.processes):
@@ -148,7 +145,7 @@ class TestCommand:
         with command_running(command) as process:
             worker = written_to(tmp_path / "pid")
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130, errors
         assert gone(worker)
         assert (tmp_path / "out" / "s00" / "report.html").exists()
@@ -168,7 +165,7 @@ class TestCommand:
             worker = written_to(tmp_path / "pid")
             assert parent_of(worker) == gpu.pid != plain.pid
             os.kill(worker, signal.SIGKILL)
-            output, errors = process.communicate(timeout=120)
+            output, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
         assert "1 of 1 studies done" in output
 
@@ -199,7 +196,7 @@ class TestCommand:
         )
         monkeypatch.setenv("DASK_CONFIG", str(settings))
         done = subprocess.run(
-            [*command, "--workers", "1"], capture_output=True, text=True, check=False, timeout=200
+            [*command, "--workers", "1"], capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr
         assert "2 of 2 studies done" in done.stdout

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import slicer
 import slicer.util
+from waiting import comes_true
 
 __all__ = ["ManualTimer", "add_transform", "add_volume", "parameters"]
 
@@ -66,11 +66,14 @@ class ManualTimer:
         self.ticks.append(tick)
         return lambda: self.ticks.remove(tick)
 
-    def run(self, until=lambda: False, seconds=60.0):
-        """Tick until nothing is left to tick, or ``until()``; fail after so many seconds."""
-        end = time.monotonic() + seconds
-        while self.ticks and not until():
-            assert time.monotonic() < end, f"still running after {seconds} s"
+    def run(self, until=lambda: False):
+        """Tick until nothing is left to tick, or ``until()``."""
+
+        def ended():
+            if not self.ticks or until():
+                return True
             for tick in list(self.ticks):
                 tick()
-            time.sleep(0.02)
+            return False
+
+        assert comes_true(ended, pause=0.02), "still running"

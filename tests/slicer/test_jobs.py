@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from MedFuseLib.jobs import Job, Outcome, _Remaining, child_environment, plain_sentence
 from scene_factory import ManualTimer
+from waiting import PATIENCE, comes_true
 
 ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX process groups")
 
@@ -21,7 +21,7 @@ ON_POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX process gr
 class Heard:
     """A job with all that it told."""
 
-    def __init__(self, tmp_path, code, *arguments, grace=10.0, command=None):
+    def __init__(self, tmp_path, code, *arguments, grace=PATIENCE, command=None):
         self.timer = ManualTimer()
         self.progress, self.log, self.outcomes, self.threads = [], [], [], set()
         self.job = Job(
@@ -57,13 +57,6 @@ def is_alive(pid):
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not so within {seconds} s"
-        time.sleep(0.02)
 
 
 TALKING = """
@@ -230,7 +223,7 @@ class TestStopping:
         heard.job.cancel()
         heard.timer.run()
         assert heard.outcomes[0].status == "cancelled"
-        wait_until(lambda: not any(map(is_alive, pids)))
+        assert comes_true(lambda: not any(map(is_alive, pids)))
 
     @ON_POSIX
     def test_what_a_launcher_launched_goes_too(self, tmp_path):
@@ -242,7 +235,7 @@ class TestStopping:
         assert not heard.job.is_running
         assert heard.timer.ticks == []
         assert heard.outcomes == []
-        wait_until(lambda: not is_alive(int(heard.log[0])))
+        assert comes_true(lambda: not is_alive(int(heard.log[0])))
 
     @ON_POSIX
     def test_a_callback_may_end_the_job(self, tmp_path):
@@ -279,7 +272,7 @@ time.sleep(600)
             assert is_alive(pid)
             process.send_signal(signal.SIGKILL)
             process.wait()
-            wait_until(lambda: not is_alive(pid))
+            assert comes_true(lambda: not is_alive(pid))
 
 
 class TestRemaining:

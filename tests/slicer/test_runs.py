@@ -14,6 +14,7 @@ from MedFuseLib import exports, logic, runs, volumes
 from MedFuseLib.results import ResultsError
 from MedFuseLib.runs import Run
 from scene_factory import ManualTimer, add_volume, parameters
+from waiting import PATIENCE, comes_true
 
 from medfuse import Geometry
 from medfuse.phantom import LANDMARKS, render, rigid
@@ -62,17 +63,19 @@ class Panel:
         )
         self.run.start()
         job = self.run._job
+        if job:
+            job._grace = PATIENCE  # what is asked to stop stops by itself, however busy the machine
         self.group = job._process.pid if job and job._process else None
         return self
 
     def until_end(self):
-        self.timer.run(seconds=300)
+        self.timer.run()
         (ended,) = self.ended
         return ended
 
     def until_fusing(self):
         """The first step of the method itself: what it needs is loaded by then."""
-        self.timer.run(until=lambda: any(", step 2 of" in step[1] for step in self.progress), seconds=120)
+        self.timer.run(until=lambda: any(", step 2 of" in step[1] for step in self.progress))
         assert self.run.is_running, self.ended
         return self
 
@@ -93,7 +96,7 @@ def nothing_left(panel):
         and panel.timer.ticks == []
         and not panel.run.is_running
         and not panel.scene.HasObserver(panel.scene.StartCloseEvent)
-        and not (panel.group and is_alive(panel.group))
+        and not (panel.group and not comes_true(lambda: not is_alive(panel.group)))
     )
 
 

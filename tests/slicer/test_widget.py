@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from PySide6.QtGui import QImage
 from scene_factory import add_transform, add_volume
 from standins import application
 from standins.pythonqt import WIDGETS
+from waiting import comes_true
 
 
 @functools.cache
@@ -712,13 +712,15 @@ def test_registrations_of_the_command_line_are_offered_with_their_presets(panel)
 # The whole way
 
 
-def process_until(condition, app, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
+def process_until(condition, app):
+    def looked():
+        if condition():
+            return True
         QtWidgets.QApplication.processEvents()
         assert not app.errors
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.02)
+        return False
+
+    assert comes_true(looked, pause=0.02), "it does not happen"
 
 
 def test_a_whole_run_with_the_real_child(module, scene, app, tmp_path, monkeypatch):
