@@ -60,8 +60,12 @@ class Dask:
         self.folder, self.processes = folder, []
         self.contact = folder / "scheduler.json"
         self.scheduler = self.start("scheduler", "--port", "0", "--scheduler-file", str(self.contact))
-        assert comes_true(self.contact.exists), "the scheduler did not start"
+        assert comes_true(self.is_up), "the scheduler did not start"
         self.address = json.loads(self.contact.read_text())["address"]
+
+    def is_up(self):
+        """Whether the scheduler has told where it is, to the end."""
+        return self.contact.exists() and self.contact.read_text().rstrip().endswith("}")
 
     def worker(self, *options):
         place = ("--nthreads", "1", "--no-nanny", "--local-directory", str(self.folder / "dask"))
@@ -92,9 +96,8 @@ class Dask:
 
 @pytest.fixture
 def dask(tmp_path):
-    one = Dask(tmp_path)
-    yield one
-    one.close()
+    with contextlib.closing(Dask(tmp_path)) as one:
+        yield one
 
 
 def parent_of(pid):
