@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test mutants lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/medfuse demo --output medfuse_demo
@@ -14,6 +14,13 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist loadscope
 
+# Do the tests of a room notice deliberate changes? Not part of CI: see docs/mutants.md.
+ROOM ?= noise
+SAMPLE ?= 60
+SEED ?= 1
+mutants: $(VENV)/.installed-mutants
+	$(BIN)/python scripts/mutants.py $(ROOM) --sample $(SAMPLE) --seed $(SEED)
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable .
@@ -21,6 +28,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[mutants]"
 	touch $@
 
 clean:
