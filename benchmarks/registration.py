@@ -2,14 +2,15 @@
 
     python benchmarks/registration.py --trials 20 --jobs 2
     python benchmarks/registration.py --pairs hard hopeless --trials 10
-    python benchmarks/registration.py --pairs ct-t1 t1-t2 --turn 45 --shift 40
+    python benchmarks/registration.py --pairs ct-t1 t1-t2 --rotation 45 --translation 40
 
-Each trial moves one volume of a registered pair by a random transform (every angle within ±turn, every
-shift within ±shift), samples it on a new grid with another spacing, crops up to 20 % of its field of view,
-adds noise and lets `register` find the transform.  The error (TRE) is the mean over 300 random points of
-the body that both volumes show; a trial succeeds below 2 mm.  Pairs "hopeless-*" have no right answer:
-every result counts as a failure that the verdict has to find.  CPU seconds are those of `register`
-alone, in one thread; memory is what it adds to the peak of the process.
+Each trial moves one volume of a registered pair by a random transform (every angle within ±rotation,
+every coordinate of its translation within ±translation), samples it on a new grid with another spacing,
+crops up to 20 % of its field of view, adds noise and lets `register` find the transform.
+The error (TRE) is the mean over 300 random points of the body that both volumes show; a trial succeeds
+below 2 mm.  Pairs "hopeless-*" have no right answer: every result counts as a failure that the verdict has
+to find. CPU seconds are those of `register` alone, in one thread; memory is what it adds to the peak of the
+process.
 
 Pairs of heads are generated, each trial with another head; "template-*", "hopeless-*" and "mridir" need
 the real data under $MEDFUSE_TEST_DATA or ../shared/data.  Ultrasound starts from a pose that is 6 to
@@ -27,6 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from scipy.spatial.transform import Rotation
 from medfuse import Geometry, Volume, register, resample
 from medfuse.errors import RegistrationError
 from medfuse.phantom import Head, Probe, render, rigid
+from medfuse.transforms import apply, inverse, to_affine, transform_points
 
 SUCCESS_MM = 2.0
 DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -65,14 +68,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Move:
-    """How far trials move: angles within ±turn degrees, shifts within ±shift mm."""
+class Motion:
+    """How far trials move a volume: angles within ±rotation degrees, translations within ±translation mm."""
 
-    turn: float
-    shift: float
+    rotation: float
+    translation: float
 
     def pose(self, rng: Rng) -> np.ndarray:
-        return rigid(rng.uniform(-self.turn, self.turn, 3), rng.uniform(-self.shift, self.shift, 3))
+        angles = rng.uniform(-self.rotation, self.rotation, 3)
+        return rigid(angles, rng.uniform(-self.translation, self.translation, 3))
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,11 @@ class Trial:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-Maker = Callable[[Rng, Move], Trial]
+Maker = Callable[[Rng, Motion], Trial]
 
 
 def mapped(matrix: np.ndarray) -> Map:
-    return lambda points: points @ matrix[:3, :3].T + matrix[:3, 3]
+    return partial(apply, matrix)
 
 
 # Generated heads
@@ -100,8 +104,8 @@ FIXED = Geometry((96, 108, 50), (2.0, 2.0, 3.5), (-95, -100, -70))
 def heads(fixed: str, moving: str, slices: int = 40, noise: float = 1.0) -> Maker:
     """Two scans of one head, the moving one of ``slices`` of 4 mm."""
 
-    def make(rng: Rng, move: Move) -> Trial:
-        head, pose = Head(integer(rng)), move.pose(rng)
+    def make(rng: Rng, motion: Motion) -> Trial:
+        head, pose = Head(integer(rng)), motion.pose(rng)
         grid = Geometry((96, 108, slices), (2.0, 2.0, 4.0), (-95, -100, 12 - 2 * slices))
         one = render(fixed, FIXED, head=head, seed=integer(rng), noise=noise)
         two = render(moving, new_grid(grid, pose, rng), pose, head, seed=integer(rng), noise=noise)
@@ -114,9 +118,9 @@ def integer(rng: Rng) -> int:
     return int(rng.integers(1_000_000))
 
 
-def halves(rng: Rng, move: Move) -> Trial:
+def halves(rng: Rng, motion: Motion) -> Trial:
     """The front of a head against its back: they share a third of their length."""
-    head, pose = Head(integer(rng)), move.pose(rng)
+    head, pose = Head(integer(rng)), motion.pose(rng)
     front = Geometry((96, 72, 50), (2.0, 2.0, 3.5), (-95, -100, -70))
     back = Geometry((96, 72, 50), (2.0, 2.0, 3.5), (-95, -100 + 96, -70))
     one = render("CT", front, head=head, seed=integer(rng))
@@ -126,8 +130,8 @@ def halves(rng: Rng, move: Move) -> Trial:
 def scaled(kind: str, fixed: str, moving: str) -> Maker:
     """A head whose moving scan has wrong voxel sizes, by up to 8 %."""
 
-    def make(rng: Rng, move: Move) -> Trial:
-        head, pose = Head(integer(rng)), move.pose(rng)
+    def make(rng: Rng, motion: Motion) -> Trial:
+        head, pose = Head(integer(rng)), motion.pose(rng)
         factors = rng.uniform(0.92, 1.08, 3) if kind == "affine" else np.full(3, rng.uniform(0.92, 1.08))
         grid = Geometry((96, 108, 40), (2.0, 2.0, 4.0), (-95, -100, -68))
         two = render(moving, new_grid(grid, pose, rng), pose, head, seed=integer(rng))
@@ -141,14 +145,14 @@ def scaled(kind: str, fixed: str, moving: str) -> Maker:
 
 
 @dataclass(frozen=True, eq=False)
-class Bend:
-    """A random smooth field of at most 8 mm, by which a head is bent: y is seen where y + u(y) was."""
+class RandomField:
+    """A random smooth field of at most 8 mm, by which a head is deformed: y is seen where y + u(y) was."""
 
     displacement: np.ndarray
     cell: float = 6.0
 
     @classmethod
-    def random(cls, rng: Rng, most: float = 8.0) -> Bend:
+    def random(cls, rng: Rng, most: float = 8.0) -> RandomField:
         noise = rng.normal(size=(3, 60, 60, 60))
         smooth = np.stack([gaussian_filter(one, 22.0 / cls.cell, mode="wrap") for one in noise])
         return cls(smooth * (most / np.linalg.norm(smooth, axis=0).max()))
@@ -164,37 +168,34 @@ class Bend:
         return found
 
 
-class BentHead(Head):
-    """A head seen through a bend."""
+class DeformedHead(Head):
+    """A head seen through a displacement field."""
 
-    def __init__(self, seed: int, bend: Bend):
+    def __init__(self, seed: int, field: RandomField):
         super().__init__(seed)
-        object.__setattr__(self, "bend", bend)
+        object.__setattr__(self, "field", field)
 
     def paint(self, points: np.ndarray, width: float, values: np.ndarray) -> np.ndarray:
-        return super().paint((points + self.bend.at(points)).astype(np.float32), width, values)
+        return super().paint((points + self.field.at(points)).astype(np.float32), width, values)
 
 
-def bent(rng: Rng, move: Move) -> Trial:
-    seed, pose, bend = integer(rng), move.pose(rng), Bend.random(rng)
+def deformed(rng: Rng, motion: Motion) -> Trial:
+    seed, pose, displacement = integer(rng), motion.pose(rng), RandomField.random(rng)
     one = render("T1", FIXED, head=Head(seed), seed=integer(rng))
-    two = render("T2", new_grid(FIXED, pose, rng), pose, BentHead(seed, bend), seed=integer(rng))
+    two = render("T2", new_grid(FIXED, pose, rng), pose, DeformedHead(seed, displacement), seed=integer(rng))
     to_moving = mapped(pose)
-    return Trial(one, two, lambda points: to_moving(bend.undone(points.T).T), {"kind": "deformable"})
+    return Trial(one, two, lambda points: to_moving(displacement.undone(points.T).T), {"kind": "deformable"})
 
 
 def ultrasound(contrast: str, nearest: float, farthest: float) -> Maker:
     """A tracked probe: its volume lies anywhere, and where it starts from is off by so many mm."""
 
-    def make(rng: Rng, move: Move) -> Trial:
-        head, pose, probe = Head(integer(rng)), move.pose(rng), Probe()
+    def make(rng: Rng, motion: Motion) -> Trial:
+        head, pose, probe = Head(integer(rng)), motion.pose(rng), Probe()
         one = render(contrast, FIXED, head=head, seed=integer(rng))
         two = render("US", along(probe, pose), pose, head, seed=integer(rng))
         start = pose @ off_by(rng.uniform(nearest, farthest), probe, rng)
-        transform = SimpleITK.AffineTransform(3)
-        transform.SetMatrix(start[:3, :3].ravel().tolist())
-        transform.SetTranslation(start[:3, 3].tolist())
-        return Trial(one, two, mapped(pose), {"initial_transform": transform})
+        return Trial(one, two, mapped(pose), {"initial_transform": to_affine(start)})
 
     return make
 
@@ -213,7 +214,7 @@ def along(probe: Probe, pose: np.ndarray) -> Geometry:
 
 
 def off_by(millimetres: float, probe: Probe, rng: Rng) -> np.ndarray:
-    """A turn of 2 to 8° about the middle of the fan and a shift, by ``millimetres`` together on average."""
+    """A rotation of 2 to 8° about the middle of the fan and a translation, together by ``millimetres``."""
     middle = np.asarray(probe.contact) + probe.axes[2] * probe.depth * 0.6
     cloud = middle + rng.normal(scale=20, size=(300, 3))
     axis, direction = (one / np.linalg.norm(one) for one in rng.normal(size=(2, 3)))
@@ -227,20 +228,23 @@ def off_by(millimetres: float, probe: Probe, rng: Rng) -> np.ndarray:
     return pose
 
 
-def slices(rng: Rng, move: Move) -> Trial:
-    """One slice of a head in two contrasts, turned and shifted within its plane."""
+def slices(rng: Rng, motion: Motion) -> Trial:
+    """One slice of a head in two contrasts, rotated and translated within its plane."""
     head, height = Head(integer(rng)), rng.uniform(0, 45)
     grid = Geometry((190, 216, 1), (1.0, 1.0, 4.0), (-95, -100, height))
-    angle, (x, y) = rng.uniform(-move.turn, move.turn), rng.uniform(-move.shift, move.shift, 2)
+    angle, (x, y) = (
+        rng.uniform(-motion.rotation, motion.rotation),
+        rng.uniform(-motion.translation, motion.translation, 2),
+    )
     pose = rigid((0, 0, angle), (x, y, 0))
     one = render("T1", grid, head=head, seed=integer(rng))
     two = render("T2", new_grid(grid, pose, rng), pose, head, seed=integer(rng))
     return Trial(one, two, mapped(pose))
 
 
-def large(rng: Rng, move: Move) -> Trial:
+def large(rng: Rng, motion: Motion) -> Trial:
     """CT and MR of 256³ voxels of 0.9 mm."""
-    head, pose = Head(integer(rng)), move.pose(rng)
+    head, pose = Head(integer(rng)), motion.pose(rng)
     coarse = Geometry((128,) * 3, (1.8,) * 3, (-115, -115, -110))
     fine = Geometry((256,) * 3, (0.9,) * 3, (-115, -115, -110))
     one, two = (
@@ -261,21 +265,17 @@ def template(name: str) -> Volume:
 def templates(volumes: Callable[[], tuple[Volume, Volume]]) -> Maker:
     """Volumes on one grid; the moving one is scanned elsewhere by resampling it."""
 
-    def make(rng: Rng, move: Move) -> Trial:
+    def make(rng: Rng, motion: Motion) -> Trial:
         fixed, moving = volumes()
-        pose = about(moving.geometry.centre, move.pose(rng))
-        back = SimpleITK.AffineTransform(3)
-        inverse = np.linalg.inv(pose)
-        back.SetMatrix(inverse[:3, :3].ravel().tolist())
-        back.SetTranslation(inverse[:3, 3].tolist())
-        scanned = resample(moving, new_grid(moving.geometry, pose, rng), back)
+        pose = about(moving.geometry.centre, motion.pose(rng))
+        scanned = resample(moving, new_grid(moving.geometry, pose, rng), to_affine(inverse(pose)))
         return Trial(noisy(fixed, rng), noisy(scanned, rng), mapped(pose))
 
     return make
 
 
 def about(centre: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """``pose`` with its turn about ``centre`` instead of the middle of the generated heads."""
+    """``pose`` with its rotation about ``centre`` instead of the middle of the generated heads."""
     middle = np.array([0.0, 14.0, 12.0])
     moved = pose.copy()
     moved[:3, 3] += centre - middle - pose[:3, :3] @ (centre - middle)
@@ -309,8 +309,8 @@ def torso(name: str) -> Volume:
     return Volume.from_sitk(image, "CT" if name == "ct" else "MR")
 
 
-def mridir(_: Rng, __: Move) -> Trial:
-    """The porcine phantom; no truth is published, so what counts is a half turn about y with little else."""
+def mridir(_: Rng, __: Motion) -> Trial:
+    """The porcine phantom; no truth is published, so what counts is a rotation of 178° about y."""
     ct, t2 = (
         Volume.from_sitk(SimpleITK.ReadImage(str(DATA / f"volumes/mridir/mridir_{name}_1p5mm.nii.gz")), kind)
         for name, kind in (("CT", "CT"), ("T2", "MR"))
@@ -327,7 +327,7 @@ PAIRS: dict[str, Maker] = {
     "template-t1-t2": templates(lambda: (template("avg152T1"), template("avg152T2"))),
     "t1-t2-similarity": scaled("similarity", "T1", "T2"),
     "ct-t1-affine": scaled("affine", "CT", "T1"),
-    "t1-t2-bent": bent,
+    "t1-t2-bent": deformed,
     "t1-us": ultrasound("T1", 6, 15),
     "slices-t1-t2": slices,
     "ct-t1-256": large,
@@ -383,9 +383,9 @@ def body_points(trial: Trial, rng: Rng) -> np.ndarray:
     return points[shown][:300]
 
 
-def run_trial(pair: str, number: int, move: Move) -> Row:
+def run_trial(pair: str, number: int, motion: Motion) -> Row:
     rng = np.random.default_rng([number, *pair.encode()])
-    trial = PAIRS[pair](rng, move)
+    trial = PAIRS[pair](rng, motion)
     memory, clock = peak_megabytes(), time.process_time()
     try:
         result = register(trial.fixed, trial.moving, **trial.options)
@@ -401,7 +401,7 @@ def run_trial(pair: str, number: int, move: Move) -> Row:
         tre = 0.0 if abs(figures["rotation_deg"] - 178) < 1.5 else np.inf
     else:
         points = body_points(trial, rng)
-        found = np.array([result.transform.TransformPoint(point) for point in points.tolist()])
+        found = transform_points(result.transform, points)
         tre = float(np.linalg.norm(found - trial.truth(points), axis=1).mean())
     return Row(pair, number, tre, result.verdict, result.reasons, figures, seconds, memory)
 
@@ -412,9 +412,9 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def run(pairs: list[str], numbers: range, jobs: int, move: Move) -> Iterator[Row]:
+def run(pairs: list[str], numbers: range, jobs: int, motion: Motion) -> Iterator[Row]:
     tasks = [
-        (pair, number, move)
+        (pair, number, motion)
         for number in numbers
         for pair in pairs
         if pair != "mridir" or number == numbers[0]
@@ -424,7 +424,7 @@ def run(pairs: list[str], numbers: range, jobs: int, move: Move) -> Iterator[Row
         yield from pool.imap(_run_trial, tasks)
 
 
-def _run_trial(task: tuple[str, int, Move]) -> Row:
+def _run_trial(task: tuple[str, int, Motion]) -> Row:
     return run_trial(*task)
 
 
@@ -469,14 +469,14 @@ def main() -> None:
     parser.add_argument(
         "--pairs", nargs="+", choices=[*GROUPS, *PAIRS], default=["usual", "hopeless"], help="pairs or groups"
     )
-    parser.add_argument("--turn", type=float, default=20, help="largest angle about each axis, degrees")
-    parser.add_argument("--shift", type=float, default=20, help="largest shift along each axis, mm")
+    parser.add_argument("--rotation", type=float, default=20, help="largest angle about each axis, degrees")
+    parser.add_argument("--translation", type=float, default=20, help="largest shift along each axis, mm")
     parser.add_argument("--rows", type=Path, help="also append every trial to this file, as a line of JSON")
     options = parser.parse_args()
     pairs = [name for chosen in options.pairs for name in GROUPS.get(chosen, [chosen])]
     rows = []
     numbers = range(options.first, options.first + options.trials)
-    for row in run(pairs, numbers, options.jobs, Move(options.turn, options.shift)):
+    for row in run(pairs, numbers, options.jobs, Motion(options.rotation, options.translation)):
         rows.append(row)
         print(f"{row.pair} {row.trial}: {row.tre:.2f} mm, {row.verdict}", file=sys.stderr, flush=True)
         if options.rows:
