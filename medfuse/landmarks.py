@@ -1,6 +1,6 @@
 """The pose that brings landmarks of one volume onto those of another.
 
-Least squares over turns and shifts: Arun, Huang & Blostein 1987, 10.1109/TPAMI.1987.4767965, with
+Least squares over rotations and translations: Arun, Huang & Blostein 1987, 10.1109/TPAMI.1987.4767965, with
 Umeyama's sign against mirrors, 1991, 10.1109/34.88573.  What remains is the fiducial registration
 error, which says how well the clicks agree and not how near the anatomy is (Fitzpatrick, West & Maurer
 1998, 10.1109/42.736021).
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .errors import ParameterError
 from .io.landmarks import read_landmarks
-from .io.transforms.matrices import to_itk
+from .transforms import apply, to_affine, transform_points
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -56,11 +56,11 @@ class LandmarkFit:
     @property
     def errors(self) -> Points:
         """Fiducial registration error of each pair, (n,) mm, in the moving volume's space."""
-        return self._apart(self.fixed @ self.pose[:3, :3].T + self.pose[:3, 3])
+        return self._apart(apply(self.pose, self.fixed))
 
     def errors_under(self, transform: SimpleITK.Transform) -> Points:
         """How far apart the pairs lie under another transform, (n,) mm."""
-        return self._apart(np.array([transform.TransformPoint(point) for point in self.fixed.tolist()]))
+        return self._apart(transform_points(transform, self.fixed))
 
     def _apart(self, mapped: Points) -> Points:
         return np.asarray(np.linalg.norm(mapped - self.moving, axis=1))
@@ -76,7 +76,7 @@ class LandmarkFit:
 
     def to_itk(self) -> SimpleITK.Transform:
         """The pose as an ITK transform."""
-        return to_itk(self.pose)
+        return to_affine(self.pose)
 
 
 def rms(values: Points) -> float:
@@ -139,7 +139,7 @@ def fit_points(fixed: Points, moving: Points) -> npt.NDArray[np.float64]:
     Raises
     ------
     ParameterError
-        For fewer than three points, or points on one line: a turn about it would be free.
+        For fewer than three points, or points on one line: the rotation about it would be free.
     """
     if len(fixed) < _FEWEST:
         raise ParameterError(f"{len(fixed)} landmarks: at least {_FEWEST} in each volume tell a pose")
@@ -147,7 +147,7 @@ def fit_points(fixed: Points, moving: Points) -> npt.NDArray[np.float64]:
         along, across, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False, full_matrices=False)
         if across <= _THINNEST * along:
             raise ParameterError(
-                f"the landmarks of the {name} volume lie on one line (or one spot), so the turn about it "
+                f"the landmarks of the {name} volume lie on one line (or one spot), so the rotation about it "
                 "stays unknown: add one well beside it"
             )
     middle, target = fixed.mean(axis=0), moving.mean(axis=0)

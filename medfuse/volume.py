@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import GeometryError
+from .transforms import RAS_FROM_LPS
 
 if TYPE_CHECKING:
     import nibabel
@@ -28,7 +29,6 @@ MODALITIES = ("CT", "MR", "US", "PT", "NM", "OT")
 """DICOM's modality codes that medfuse tells apart; OT stands for all else."""
 
 _ORTHOGONALITY = 1e-3  # largest |D Dᵀ − I|; what scanners' rounded direction cosines stay within
-_RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Triple = tuple[float, float, float]
 
@@ -93,7 +93,7 @@ class Geometry:
     @classmethod
     def from_ras_affine(cls, affine: npt.ArrayLike, size: tuple[int, int, int]) -> Geometry:
         """The geometry of a 4×4 voxel-index-to-RAS matrix, as NIfTI and 3D Slicer hold it."""
-        lps = _RAS_FROM_LPS @ np.asarray(affine, dtype=float)
+        lps = RAS_FROM_LPS @ np.asarray(affine, dtype=float)
         spacing = np.linalg.norm(lps[:3, :3], axis=0)
         if not np.all(np.isfinite(spacing)) or spacing.min() <= 0:
             raise GeometryError(f"the affine {np.asarray(affine).tolist()} is singular or not finite")
@@ -109,7 +109,7 @@ class Geometry:
 
     def to_ras_affine(self) -> npt.NDArray[np.float64]:
         """4×4 matrix from voxel index (x, y, z) to world point in RAS mm."""
-        return _RAS_FROM_LPS @ self.affine
+        return RAS_FROM_LPS @ self.affine
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LEVELS = (
-    {"errors", "volume", "progress", "registry", "colour", "version"},
+    {"errors", "volume", "transforms", "padding", "progress", "registry", "colour", "version"},
     {"io", "intensity", "landmarks", "noise", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics", "training"},
     {"recipe", "pipeline"},

@@ -9,7 +9,7 @@ import SimpleITK
 
 from medfuse.volume import Geometry, Volume
 
-Move = Callable[[np.ndarray], np.ndarray]
+PointMap = Callable[[np.ndarray], np.ndarray]
 
 # A head of ellipsoids: centre, half axes (mm), then what CT and MR show of it.  Face and neck make one
 # pose the right one: a head without them matches itself at many angles nearly as well.
@@ -30,7 +30,9 @@ PARTS = (
 GRID = Geometry((56, 60, 56), (3.6, 3.6, 3.6), (-99, -106, -99))
 
 
-def head(geometry: Geometry, pose: SimpleITK.Transform | Move | None, modality: str, seed: int = 0) -> Volume:
+def head(
+    geometry: Geometry, pose: SimpleITK.Transform | PointMap | None, modality: str, seed: int = 0
+) -> Volume:
     """The head after ``pose``, scanned on ``geometry``: painted there, not resampled.
 
     ``pose`` may also be a function that takes points (n, 3) of the scan to points of the head.

@@ -1,4 +1,4 @@
-"""Transforms turned round, and applied both ways."""
+"""Inverses of transforms, and both ways applied."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def test_a_field_within_a_turn_as_a_deformable_registration_has_it(degrees) -> N
 
 
 def test_a_field_that_folds_is_refused() -> None:
-    with pytest.raises(ParameterError, match="cannot be turned round: at one in a hundred points"):
+    with pytest.raises(ParameterError, match="cannot be inverted: at one in a hundred points"):
         inverted(waves(60, 60), GRID)

@@ -73,7 +73,7 @@ def test_finds_wrong_pixel_sizes(ct: Volume) -> None:
     for corner in CORNERS:
         true = wrong.world(geometry.index(MOVE.TransformPoint(corner)))
         assert result.transform.TransformPoint(corner) == pytest.approx(tuple(true), abs=0.6)
-    assert result.figures["scale_least"] == pytest.approx(1.5 / 1.6, abs=0.005)
+    assert result.figures["scale_min"] == pytest.approx(1.5 / 1.6, abs=0.005)
     assert result.verdict == "ok", result.reasons
 
 

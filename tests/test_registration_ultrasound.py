@@ -12,9 +12,10 @@ from medfuse.phantom import Probe, render, render_us, rigid
 from medfuse.phantom.head import Head
 from medfuse.registration import PRESETS, register
 from medfuse.registration.linear.climb import MIDDLE, Stage
-from medfuse.registration.poses import distance, inverse, to_affine
+from medfuse.registration.poses import distance
 from medfuse.registration.pyramid.edges import edges_of
 from medfuse.registration.pyramid.prepare import prepare
+from medfuse.transforms import inverse, to_affine
 from medfuse.volume import Geometry, Volume
 
 DRIFT = rigid((4, -5, 3), (5, 8, -4))  # how the head of the ultrasound lies in its world

@@ -22,11 +22,11 @@ app = typer.Typer(
 )
 
 _KINDS = {
-    "none": "Nothing is searched: the volumes are aligned by their headers, a transform or landmarks.",
-    "rigid": "Turn and shift: one patient, one bony part.",
+    "none": "Without search: the volumes are aligned by their headers, a transform or landmarks.",
+    "rigid": "Rotation and translation: one patient, one bony part.",
     "similarity": "Rigid, and one scale for all axes.",
     "affine": "Rigid, and scales and shears along each axis.",
-    "deformable": "Rigid, then a smooth field that bends: soft parts that moved.",
+    "deformable": "Rigid, then a smooth displacement field: soft parts that moved.",
 }
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..padding import interpolate_measured
 from ..volume import Geometry
 
 __all__ = ["deskew", "even_count", "even_slices", "orthogonal_grid"]
 
-_PADDING_SHARE = 1e-4  # rounding gives voxels beside padding a share of this order
 _ROUNDING = 9  # decimals of an index that count; the rest would put the outermost voxels outside
 _STEP_ROUNDING = 3  # decimals of a step
 _SAME_STEP = 1e-3  # a slice that lies right but for rounding is taken as it is
@@ -63,16 +63,7 @@ def deskew(
     def moved(values: np.ndarray) -> np.ndarray:
         return affine_transform(values, matrix, offset, geometry.shape, order=1, cval=0.0)
 
-    there = np.ones(array.shape[:3], np.float32) if valid is None else valid.astype(np.float32)
-    measured = moved(there) >= 1 - _PADDING_SHARE
-    outside = float(array.min() if valid is None else array[valid].min(initial=np.inf))
-    outside = outside if np.isfinite(outside) else 0.0
-    if array.ndim == 4:
-        result = np.stack([moved(channel) for channel in np.moveaxis(array, -1, 0)], axis=-1)
-    else:
-        result = moved(array)
-    result[~measured] = outside
-    return result, measured, geometry
+    return *interpolate_measured(array, valid, moved, moved), geometry
 
 
 def even_count(depths: npt.NDArray[np.float64]) -> int:

@@ -38,7 +38,7 @@ def apply_transform(
     interpolation:
         See :func:`medfuse.resample`.
     inverse:
-        Go from the fixed to the moving volume's grid; of a transform that bends space the inverse is
+        Go from the fixed to the moving volume's grid; of a deformable transform the inverse is
         computed.
     reading:
         How the two are read; empty for none.

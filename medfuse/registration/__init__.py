@@ -4,19 +4,19 @@ How it works, and why so:
 
 1. ``presets``: the modalities say what is compared (values, or edges where there is ultrasound) and
    whether the search may start anywhere.
-2. ``prepare``: clamp to what matters, smooth and resample both volumes to isotropic grids of 5, 2.5 and
-   1.5 mm; padding is masked.  The smaller field of view is the one whose voxels are compared.
-   ``edges`` and ``planar`` are what ultrasound and single slices need beside.
-3. ``starts``: score some 1500 poses quickly and walk uphill from the best 24.  Tutorials start once, by
-   the headers or the centres, and succeeded in 1 of 30 trials with moves of ±20 mm and ±20°.  Half turns
-   are among the poses, because feet first against head first is real.
-4. ``search`` and ``linear``: climb on Mattes mutual information from coarse to fine (SimpleITK, one
-   thread), first rigidly, then with what the kind allows (``moves``).
-5. ``deformable``: bend, from the rigid result.
-6. ``quality``: a verdict from figures that need no truth.  The best of them are whether a second search,
-   begun elsewhere, ends at the same place, and whether two halves of the volume do.
+2. ``pyramid``: clamp the values, smooth and resample both volumes to isotropic grids of 5, 2.5 and 1.5 mm;
+   padding is masked.  The smaller field of view is the one whose voxels are compared.
+3. ``linear.starts``: score some 1500 poses quickly and climb from the best 24.  A single start, by the
+   headers or the centres, succeeded in 1 of 30 trials.  Rotations by 180° are among the poses, because feet
+   first against head first is real.
+4. ``linear.search``: climb on Mattes mutual information from coarse to fine (SimpleITK, one thread), first
+   with the rigid transform model, then with that of the kind (``linear.transform_models``).
+5. ``deformable``: a displacement field, from the rigid result.
+6. ``quality``: a verdict from figures that need no truth.  The best of them are whether a second search from
+   another start ends at the same pose, and whether two halves of the volume do.
 
-Inside, a pose is a 4×4 matrix; ITK's transforms appear at the border only.
+Inside, a pose is a 4×4 matrix; ITK's transforms appear at the border only.  What was measured, and in which
+trials: ``docs/registration.md``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, RegistrationError, UnknownNameError
 from ..progress import Progress, ignore, subrange
+from ..transforms import apply, inverse
 from ..volume import Volume
 from .deformable.refine import refine
 from .linear.climb import THREADS
 from .linear.planes import Pair, pair_of
-from .linear.search import Wanted, search_linear
+from .linear.search import SearchRequest, search_linear
 from .linear.stages import make_stages
 from .linear.transform_models import TRANSFORM_MODELS
-from .poses import Pose, apply, inverse, is_rigid, pose_of
+from .poses import Pose, is_rigid, pose_of
 from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .quality import judge
 from .result import Registration, Verdict
@@ -73,8 +74,8 @@ def register(
         A name in :data:`PRESETS`, or "auto" for the one that :func:`preset_for` gives for the volumes'
         modalities.
     start:
-        One of :data:`STARTS`.  "search" tries many poses, half turns among them.  "header" says that the
-        volumes are roughly aligned by their headers: only that neighbourhood is searched.
+        One of :data:`STARTS`.  "search" tries many poses, rotations by 180° among them.  "header" says that
+        the volumes are roughly aligned by their headers: only that neighbourhood is searched.
     initial_transform:
         Where the search starts, fixed → moving points in LPS mm; only its neighbourhood is searched
         then, whatever ``start`` says.
@@ -121,17 +122,19 @@ def _searched(
     seed: int,
     progress: Progress,
 ) -> Registration:
-    pair, soft = pair_of(fixed, moving), kind == "deformable"
-    if pair.planar and soft:
+    pair, deformable = pair_of(fixed, moving), kind == "deformable"
+    if pair.planar and deformable:
         raise ParameterError("kind 'deformable' needs volumes of several slices: use 'affine' for a slice")
     near = _starting_pose(pair, initial_transform, start)
-    ends = (0.06, 0.3) if soft else (0.12, 1.0)
+    ends = (0.06, 0.3) if deformable else (0.12, 1.0)
     part = subrange(progress, 0.0, ends[0])
     stages = make_stages(pair.fixed, pair.moving, seed, part, compares=preset.compares, planar=pair.planar)
     before = pair.header if near is None else near
-    wanted = Wanted("rigid" if soft else kind, near, before, preset.travel_mm, preset.travel_deg)
-    found = search_linear(stages, wanted, subrange(progress, *ends))
-    if soft:
+    request = SearchRequest(
+        "rigid" if deformable else kind, near, before, preset.travel_mm, preset.travel_deg
+    )
+    found = search_linear(stages, request, subrange(progress, *ends))
+    if deformable:
         transform, found = refine(stages, found, subrange(progress, ends[1], 1.0))
     else:
         centre = apply(inverse(pair.to_fixed), found.centre)
@@ -145,8 +148,8 @@ def _starting_pose(pair: Pair, transform: SimpleITK.Transform | None, start: str
         pose = pose_of(transform)
         if not is_rigid(pose):
             raise ParameterError(
-                "the initial transform scales or shears: a search needs a start that only turns and "
-                "shifts; use kind 'none' to apply it as it stands"
+                "the initial transform scales or shears: a search starts from a rigid one (rotation and "
+                "translation); use kind 'none' to apply it as it stands"
             )
         return pair.in_frames(pose)
     if start != "header":

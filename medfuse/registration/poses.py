@@ -10,47 +10,35 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
+from ..transforms import Matrix, apply, matrix_of
 
 if TYPE_CHECKING:
     import SimpleITK
 
 __all__ = [
     "Pose",
-    "apply",
+    "axis_rotation",
     "distance",
-    "inverse",
     "is_rigid",
     "nearest_rigid",
     "pose_of",
+    "principal_stretches",
     "rotation_about",
     "rotation_angle",
     "rotation_grid",
     "shear_angle",
-    "stretches",
-    "to_affine",
     "to_euler",
-    "turn",
 ]
 
 _GIMBAL_LOCK = 1e-9
 
-Pose = npt.NDArray[np.float64]
-
-
-def apply(pose: Pose, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """World points (…, 3) mapped by ``pose``."""
-    return points @ pose[:3, :3].T + pose[:3, 3]
-
-
-def inverse(pose: Pose) -> Pose:
-    """From the moving volume back to the fixed one."""
-    return np.asarray(np.linalg.inv(pose), dtype=np.float64)
+Pose = Matrix
 
 
 def rotation_about(
     rotation: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], target: npt.NDArray[np.float64]
 ) -> Pose:
-    """The pose that turns about ``centre`` and takes it to ``target``."""
+    """The pose that rotates about ``centre`` and translates it to ``target``."""
     pose = np.eye(4)
     pose[:3, :3] = rotation
     pose[:3, 3] = target - rotation @ centre
@@ -58,13 +46,13 @@ def rotation_about(
 
 
 def rotation_grid(angles: tuple[float, ...]) -> list[npt.NDArray[np.float64]]:
-    """Every combination of turns by ``angles`` (degrees) about x, y and z, the smallest turns first."""
+    """Every combination of rotations by ``angles`` (degrees) about x, y and z, the smallest first."""
     triples = sorted(product(angles, repeat=3), key=lambda triple: (np.square(triple).sum(), triple))
-    return [turn(2, c) @ turn(1, b) @ turn(0, a) for a, b, c in triples]
+    return [axis_rotation(2, c) @ axis_rotation(1, b) @ axis_rotation(0, a) for a, b, c in triples]
 
 
-def turn(axis: int, degrees: float) -> npt.NDArray[np.float64]:
-    """Turn by ``degrees`` about axis 0, 1 or 2 (x, y, z)."""
+def axis_rotation(axis: int, degrees: float) -> npt.NDArray[np.float64]:
+    """3×3 rotation by ``degrees`` about axis 0, 1 or 2 (x, y, z), right-handed."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.eye(3)
     one, two = (axis + 1) % 3, (axis + 2) % 3
@@ -84,8 +72,8 @@ def nearest_rigid(pose: Pose, centre: npt.NDArray[np.float64]) -> Pose:
     )
 
 
-def stretches(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """By how much a matrix (2×2 or 3×3) lengthens along its principal directions, the most first."""
+def principal_stretches(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scale factors of a matrix (2×2 or 3×3) along its principal directions, the largest first."""
     return np.asarray(np.linalg.svd(matrix, compute_uv=False), dtype=np.float64)
 
 
@@ -97,7 +85,7 @@ def shear_angle(matrix: npt.NDArray[np.float64]) -> float:
 
 
 def rotation_angle(pose: Pose) -> float:
-    """The angle in degrees by which ``pose`` turns about its axis, 0 to 180; scales and shears left out."""
+    """The angle of the rotation of ``pose`` about its axis, 0 to 180°; scales and shears left out."""
     rotation = nearest_rigid(pose, np.zeros(3))[:3, :3]
     # Of the antisymmetric part and the trace together: the arc cosine alone loses half its digits at 0.
     sine = np.linalg.norm(
@@ -112,46 +100,29 @@ def distance(one: Pose, two: Pose, points: npt.NDArray[np.float64]) -> float:
 
 
 def is_rigid(pose: Pose, tolerance: float = 1e-5) -> bool:
-    """Whether ``pose`` only turns and shifts: its matrix is a proper rotation."""
+    """Whether ``pose`` is a rotation and a translation only: its matrix is a proper rotation."""
     rotation = pose[:3, :3]
     return bool(np.abs(rotation @ rotation.T - np.eye(3)).max() <= tolerance and np.linalg.det(rotation) > 0)
 
 
 def pose_of(transform: SimpleITK.Transform) -> Pose:
-    """The matrix of a linear 3-D transform of any class, nested or inverted ones included.
+    """The pose of an initial transform, which must be linear.
 
     Raises
     ------
     ParameterError
-        If the transform bends space, so that no matrix describes it.
+        If it is deformable, so that no matrix describes it.
     """
     if not transform.IsLinear():
         raise ParameterError(
-            f"the initial transform is a {transform.GetName()}, which bends space: a search can only "
+            f"the initial transform is a {transform.GetName()}, which is deformable: a search can only "
             "start from a linear transform; use kind 'none' to apply it as it stands"
         )
-    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-    pose = np.eye(4)
-    pose[:3, 3] = origin
-    for axis, unit in enumerate(np.eye(3)):
-        pose[:3, axis] = np.array(transform.TransformPoint(unit.tolist())) - origin
-    return pose
-
-
-def to_affine(pose: Pose, centre: npt.NDArray[np.float64] | None = None) -> SimpleITK.AffineTransform:
-    """``pose`` as an ITK transform that turns about ``centre``, by default the origin."""
-    import SimpleITK
-
-    centre = np.zeros(3) if centre is None else centre
-    transform = SimpleITK.AffineTransform(3)
-    transform.SetCenter(centre.tolist())
-    transform.SetMatrix(pose[:3, :3].ravel().tolist())
-    transform.SetTranslation((apply(pose, centre) - centre).tolist())
-    return transform
+    return matrix_of(transform)
 
 
 def to_euler(pose: Pose, centre: npt.NDArray[np.float64]) -> SimpleITK.Euler3DTransform:
-    """A rigid ``pose`` as an ITK transform that turns about ``centre``."""
+    """A rigid ``pose`` as an ITK transform whose centre of rotation is ``centre``."""
     import SimpleITK
 
     transform = SimpleITK.Euler3DTransform()

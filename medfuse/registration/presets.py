@@ -11,10 +11,10 @@ from ..errors import ParameterError, RegistrationError, UnknownNameError
 __all__ = ["AUTO", "KINDS", "PRESETS", "Preset", "choose_preset", "preset_for"]
 
 KINDS = ("none", "rigid", "similarity", "affine", "deformable")
-"""What :func:`~medfuse.registration.register` can search for, from the stiffest to the softest.
+"""What :func:`~medfuse.registration.register` can search for, by degrees of freedom.
 
-``none`` takes the transform as given; ``rigid`` turns and shifts; ``similarity`` scales all axes alike as
-well; ``affine`` scales and shears; ``deformable`` bends.
+``none`` takes the transform as given; ``rigid`` is a rotation and a translation; ``similarity`` has one scale
+for all axes as well; ``affine`` scales and shears; ``deformable`` adds a smooth displacement field.
 """
 
 AUTO = "auto"
@@ -35,7 +35,7 @@ class Preset:
         "values": mutual information of the values; "edges": of their gradient magnitudes, for
         ultrasound, which shows where tissues meet rather than what they are.
     needs_start:
-        Whether a starting pose must be given, because a search from everywhere goes astray.
+        Whether a starting pose must be given, because a search from everywhere ends at wrong poses.
     travel_mm, travel_deg:
         How far from the starting pose the search may end; None: anywhere.
     kinds:
@@ -54,7 +54,7 @@ class Preset:
     about: str
 
 
-_LINEAR = ("none", "rigid", "similarity", "affine")  # where bending made things worse, or was not tried
+_LINEAR = ("none", "rigid", "similarity", "affine")  # where deformable made things worse, or was not tried
 
 
 def _of_values(name: str, modalities: tuple[str, str] | None, kinds: tuple[str, ...], about: str) -> Preset:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import RegistrationError
+from ..transforms import transform_points
 from ..volume import Volume
 from .linear.climb import THREADS
 from .result import Registration
@@ -51,8 +52,7 @@ def _share_within(fixed: Volume, moving: Volume, transform: SimpleITK.Transform)
     """The part of the smaller field of view that lies within the other, by a lattice of 16³ points."""
     axes = [np.linspace(0, n - 1, 16) for n in fixed.geometry.size]
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = [transform.TransformPoint(point) for point in fixed.geometry.world(lattice).tolist()]
-    index = moving.geometry.index(points)
+    index = moving.geometry.index(transform_points(transform, fixed.geometry.world(lattice)))
     inside = (index >= -0.5) & (index <= np.asarray(moving.geometry.size) - 0.5)
     one, two = (np.prod(v.geometry.size) * np.prod(v.geometry.spacing) for v in (fixed, moving))
     return min(1.0, float(inside.all(axis=1).mean() * one / min(one, two)))

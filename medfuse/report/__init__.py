@@ -14,7 +14,7 @@
     report.html          self-contained page
 
 :func:`write_aligned` leaves the part of it that comes before fusion: ``registered/``, ``transforms/``,
-``dicom/``, ``recipe.toml``, ``provenance.json`` and ``report.html``.  Transforms that bend space are ``.h5``.
+``dicom/``, ``recipe.toml``, ``provenance.json`` and ``report.html``.  Deformable transforms are ``.h5``.
 The folder appears whole or not at all: it is written under a temporary name beside its place and
 renamed at the end.
 """

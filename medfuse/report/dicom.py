@@ -8,21 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from ..io.dicom import Source, has_frame_of_reference, write_registration, write_series
 from ..pipeline import Aligned, StudyResult
+from ..transforms import matrix_of, transform_points
 from ..version import __version__
 from ..volume import Volume
 from .provenance import digest
-
-if TYPE_CHECKING:
-    import SimpleITK
 
 __all__ = ["write_dicom", "write_registrations"]
 
@@ -36,7 +30,7 @@ def write_dicom(result: StudyResult, folder: Path) -> None:
     folder.mkdir()
     fixed, *moving = result.volumes
     sources = [
-        Source(volume.metadata, _points(one.transform))
+        Source(volume.metadata, partial(transform_points, one.transform))
         for volume, one in zip(moving, result.registrations, strict=True)
     ]
     write_series(
@@ -53,29 +47,11 @@ def write_registrations(aligned: Aligned, folder: Path) -> None:
     """Write the Spatial Registration objects of a study, as far as DICOM can say them, into ``folder``."""
     fixed, *moving = aligned.volumes
     for i, (volume, one) in enumerate(zip(moving, aligned.registrations, strict=True), start=1):
-        matrix = _matrix(one.transform)
+        matrix = matrix_of(one.transform) if one.transform.IsLinear() else None
         if matrix is not None and all(has_frame_of_reference(known.metadata) for known in (fixed, volume)):
             path = folder / f"registration_moving_{i}.dcm"
             words = f"medfuse, moving {i}, {one.verdict}"
             write_registration(path, fixed.metadata, volume.metadata, matrix, words)
-
-
-def _points(
-    transform: SimpleITK.Transform,
-) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
-    return lambda points: np.array([transform.TransformPoint(point) for point in points.tolist()])
-
-
-def _matrix(transform: SimpleITK.Transform) -> npt.NDArray[np.float64] | None:
-    """4×4 of a linear transform, else None."""
-    if not transform.IsLinear():
-        return None
-    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.column_stack([transform.TransformPoint(axis) for axis in np.eye(3).tolist()])
-    matrix[:3, :3] -= origin[:, None]
-    matrix[:3, 3] = origin
-    return matrix
 
 
 def _description(result: StudyResult) -> str:

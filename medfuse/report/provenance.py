@@ -125,7 +125,7 @@ def _registration(one: Registration, start: Start) -> dict[str, Any]:
 
 
 def _numbers(transform: SimpleITK.Transform) -> dict[str, Any]:
-    """A linear transform in full; of one that bends space, which has millions of numbers, their sha256."""
+    """A linear transform in full; of a deformable one, which has millions of numbers, their sha256."""
     if not transform.IsLinear():
         return {"transform_sha256": digest(transform)}
     return {

@@ -3,18 +3,15 @@
 Three decisions.  Outside the field of view the value is the *smallest measured value* of the volume:
 air in CT, no signal in MR and ultrasound; a fixed 0 would be soft tissue in CT.  Such voxels are
 marked in :attr:`Volume.valid`, so that no window, percentile or score counts them.  *Padding never
-mixes with measured values*: a voxel that would take any part of its value from padding is padding
-itself.  (Dividing by the weight of the measured part would keep half a voxel more at the rim, but
-values there would be extrapolated.)  And *what the new grid cannot show is smoothed away first*
-(:mod:`.smoothing`), or fine detail would return as a pattern that is not there.
+mixes with measured values* (:mod:`medfuse.padding`).  And *what the new grid cannot show is smoothed
+away first* (:mod:`.smoothing`), or fine detail would return as a pattern that is not there.
 
 ``grids`` chooses the grid that a study's volumes are brought to; ``labels`` resamples label maps;
-``inverses`` turns transforms round that have no inverse in closed form.
+``inverses`` inverts transforms that have no inverse in closed form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError, UnknownNameError
+from ..padding import interpolate_measured
 from ..volume import Geometry, Volume
 from .grids import check_memory, output_grid, parse_grid
 from .interpolation import cropped, interpolate
@@ -36,8 +34,6 @@ __all__ = ["INTERPOLATIONS", "check_memory", "output_grid", "parse_grid", "resam
 INTERPOLATIONS = ("linear", "nearest", "bspline", "label")
 """How values between voxels are found: linear; nearest; bspline (cubic) for the least blur; label for label
 maps, where the label with the largest share of a voxel wins."""
-
-_PADDING_SHARE = 1e-4  # rounding of the grids' corners gives voxels beside padding a share of this order
 
 
 def resample(
@@ -94,8 +90,6 @@ def resample(
     if interpolation == "label":
         check_labels(volume)
     geometry = onto.geometry if isinstance(onto, Volume) else onto
-    measured = volume.measured()
-    outside = float(measured.min()) if measured.size else 0.0
     spread = variances(volume.geometry, geometry, transform) if antialias else (0.0, 0.0, 0.0)
 
     def moved(array: npt.NDArray[np.float32], how: str) -> npt.NDArray[np.float32]:
@@ -107,49 +101,24 @@ def resample(
         part = smooth(mask[box].astype(np.float32), valid, spread)
         return interpolate(part, cropped(volume.geometry, box), geometry, transform, "linear")
 
-    def channel_moved(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def values_at(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if interpolation == "label":
             return majority(channel, volume.valid, share_of)
         if interpolation == "nearest":
             return moved(channel, "nearest")
         return moved(smooth(channel, volume.valid, spread), interpolation)
 
-    valid = _moved_validity(volume, moved, interpolation)
-    source = _filled(volume, outside)
-    channels = source if volume.is_colour else source[..., np.newaxis]
-    resampled = [
-        np.where(valid, channel_moved(one), np.float32(outside)) for one in np.moveaxis(channels, -1, 0)
-    ]
-    array = np.stack(resampled, axis=-1) if volume.is_colour else resampled[0]
-    return replace(volume, array=array.astype(np.float32, copy=False), geometry=geometry, valid=valid)
+    def measured_share_at(measured: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if interpolation == "bspline":  # takes four voxels along each axis, one more on either side
+            from scipy.ndimage import minimum_filter
+
+            measured = minimum_filter(measured, size=3, mode="nearest")
+        return moved(measured, "nearest" if interpolation == "nearest" else "linear")
+
+    array, valid = interpolate_measured(volume.array, volume.valid, values_at, measured_share_at)
+    return replace(volume, array=array, geometry=geometry, valid=valid)
 
 
 def whole_colours(volume: Volume) -> Volume:
     """Colour that interpolation has left between or beyond whole numbers from 0 to 255, as files hold it."""
     return volume.with_array(volume.array.round().clip(0, 255)) if volume.is_colour else volume
-
-
-def _filled(volume: Volume, value: float) -> npt.NDArray[np.float32]:
-    """The pixels with ``value`` in the padding: whatever stood there (−2048, NaN) must not spread."""
-    if volume.valid is None:
-        return volume.array
-    filled = volume.array.copy()
-    filled[~volume.valid] = value
-    return filled
-
-
-def _moved_validity(
-    volume: Volume,
-    moved: Callable[[npt.NDArray[np.float32], str], npt.NDArray[np.float32]],
-    interpolation: str,
-) -> npt.NDArray[np.bool_]:
-    """Which voxels of the new grid take their value from measured voxels alone: bool (z, y, x)."""
-    if volume.valid is None:
-        return moved(np.ones(volume.geometry.shape, dtype=np.float32), "nearest") > 0
-    valid = volume.valid
-    if interpolation == "bspline":  # takes four voxels along each axis, one more on either side
-        from scipy.ndimage import minimum_filter
-
-        valid = minimum_filter(valid, size=3, mode="nearest")
-    how = "nearest" if interpolation == "nearest" else "linear"
-    return moved(valid.astype(np.float32), how) >= 1 - _PADDING_SHARE

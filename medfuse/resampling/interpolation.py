@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..transforms import transform_points
 from ..volume import Geometry, Volume
 
 if TYPE_CHECKING:
@@ -56,5 +57,5 @@ def linear_part(transform: SimpleITK.Transform | None, grid: Geometry) -> npt.ND
         return np.eye(3)
     step = max(grid.spacing)
     ends = grid.centre + step * np.concatenate([np.eye(3), -np.eye(3)]) / 2
-    mapped = np.array([transform.TransformPoint(point) for point in ends.tolist()])
+    mapped = transform_points(transform, ends)
     return np.asarray((mapped[:3] - mapped[3:]).T / step)

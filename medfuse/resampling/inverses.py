@@ -1,4 +1,4 @@
-"""Transforms the other way round, also those that have no inverse in closed form."""
+"""Inverses of transforms, also of those that have none in closed form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
+from ..transforms import transform_points
 from ..volume import Geometry
 from .interpolation import linear_part
 
@@ -33,7 +34,7 @@ def inverted(transform: SimpleITK.Transform, grid: Geometry) -> SimpleITK.Transf
         large field of view) by quasi-Newton steps p ← p + J⁻¹(q − T(p)), J being the derivative at the
         centre, and is interpolated linearly between them.
     grid:
-        Where the inverse is needed: it is the identity's neighbour elsewhere, and of no use.
+        Where the inverse is needed; elsewhere it is not valid.
 
     Raises
     ------
@@ -49,10 +50,10 @@ def inverted(transform: SimpleITK.Transform, grid: Geometry) -> SimpleITK.Transf
     index = np.stack(np.meshgrid(*map(np.arange, lattice.size), indexing="ij"), axis=-1)
     targets = lattice.world(index.reshape(-1, 3))
     found = _solve(transform, lattice, targets)
-    missed = np.linalg.norm(_mapped(transform, found) - targets, axis=1)
+    missed = np.linalg.norm(transform_points(transform, found) - targets, axis=1)
     if np.percentile(missed, 99) > _TOLERATED_MM:
         raise ParameterError(
-            f"the transform cannot be turned round: at one in a hundred points the inverse misses by "
+            f"the transform cannot be inverted: at one in a hundred points the inverse misses by "
             f"{np.percentile(missed, 99):.1f} mm or more; register with the volumes exchanged instead"
         )
     field = (found - targets).reshape(*lattice.size, 3).transpose(2, 1, 0, 3)
@@ -81,7 +82,7 @@ def _solve(
     points = middle.centre + (targets - lattice.centre) @ step
     left = np.arange(len(points))
     for _ in range(_STEPS):
-        missing = targets[left] - _mapped(transform, points[left])
+        missing = targets[left] - transform_points(transform, points[left])
         far = np.linalg.norm(missing, axis=1) > _CONVERGED_MM
         left = left[far]
         if not len(left):
@@ -95,7 +96,7 @@ def _middle(transform: SimpleITK.Transform, lattice: Geometry) -> Geometry:
     centre = lattice.centre
     for _ in range(_STEPS):
         here = _around(lattice, centre)
-        missing = lattice.centre - _mapped(transform, centre[None])[0]
+        missing = lattice.centre - transform_points(transform, centre[None])[0]
         if np.linalg.norm(missing) <= _CONVERGED_MM:
             break
         centre = centre + np.linalg.inv(linear_part(transform, here)) @ missing
@@ -105,7 +106,3 @@ def _middle(transform: SimpleITK.Transform, lattice: Geometry) -> Geometry:
 def _around(lattice: Geometry, centre: npt.NDArray[np.float64]) -> Geometry:
     origin = np.asarray(lattice.origin) + centre - lattice.centre
     return Geometry(lattice.size, lattice.spacing, tuple(origin), lattice.direction)
-
-
-def _mapped(transform: SimpleITK.Transform, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.array([transform.TransformPoint(point) for point in points.tolist()]).reshape(-1, 3)

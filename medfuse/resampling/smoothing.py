@@ -1,6 +1,6 @@
 """Anti-aliasing: what a coarser grid cannot show is smoothed away before it is sampled.
 
-The Gaussian that turns the resolution of one grid into that of another has the difference of their
+The Gaussian that brings the resolution of one grid to that of another has the difference of their
 variances, σ² = (new² − old²)/4 along each axis of the volume.  (With the widths at half maximum matched
 to the voxels, Cardoso et al. 2015, 10.1007/978-3-319-24571-3_81, have 0.18 for ¼; ours leaves 0.29 of what
 oscillates at the new grid's limit.)  Where the new grid lies obliquely, ``new²`` is the diagonal of its
@@ -10,11 +10,13 @@ right angles.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ..padding import masked_mean
 from ..volume import Geometry
 from .interpolation import linear_part
 
@@ -31,7 +33,7 @@ def variances(
 ) -> tuple[float, float, float]:
     """The variance of the smoothing along x, y, z of ``geometry`` in voxels²; 0 where ``onto`` is as fine.
 
-    Of a transform that bends space, its derivative at the centre of ``onto`` counts.
+    Of a deformable transform, the derivative at the centre of ``onto`` counts.
     """
     steps = linear_part(transform, onto) @ (np.asarray(onto.direction) * onto.spacing)
     along = np.square(np.asarray(geometry.direction).T @ steps).sum(axis=1)
@@ -47,15 +49,12 @@ def smooth(
 ) -> npt.NDArray[np.float32]:
     """``array`` (z, y, x) with Gaussians of the variances ``spread`` (voxels², along x, y, z).
 
-    Normalised convolution (Knutsson & Westin 1993, 10.1109/CVPR.1993.341081): padding and what lies
-    outside take no part, and the weights of the rest add up to 1.
+    Padding and what lies outside take no part (:func:`medfuse.padding.masked_mean`); padding stays as it is.
     """
     if not any(spread):
         return array
-    weight = np.ones(array.shape, np.float32) if valid is None else valid.astype(np.float32)
-    blurred, share = _convolved(array * weight, spread), _convolved(weight, spread)
-    np.divide(blurred, share, out=blurred, where=weight > 0)
-    return np.where(weight > 0, blurred, array)
+    measured = np.ones(array.shape, bool) if valid is None else valid
+    return np.where(measured, masked_mean(partial(_convolved, spread=spread), array, measured), array)
 
 
 def reach(spread: tuple[float, float, float]) -> tuple[int, int, int]:

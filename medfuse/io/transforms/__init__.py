@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import ParameterError, ReadError, UnknownNameError, WriteError
+from ...transforms import Matrix, flipped, to_affine
+from ...transforms import inverse as inverse_of
 from ...volume import Geometry
 from ..files import existing, reading, replacing
 from ..formats.itk import first_reason
@@ -100,7 +102,7 @@ def open_transform(
         else:
             matrix, notes = _from_numbers(path, text, space, inverse, grids)
     matrix, more = matrices.checked(path, matrix)
-    return TransformFile(matrices.to_itk(matrix), (*notes, *more))
+    return TransformFile(to_affine(matrix), (*notes, *more))
 
 
 def _is_itk(path: Path, start: bytes) -> bool:
@@ -141,7 +143,7 @@ def _inverted(path: Path, transform: SimpleITK.Transform) -> SimpleITK.Transform
 
 def _from_numbers(
     path: Path, text: str, space: str, inverse: bool, grids: tuple[Geometry, Geometry] | None
-) -> tuple[matrices.Matrix, tuple[str, ...]]:
+) -> tuple[Matrix, tuple[str, ...]]:
     """The matrix fixed to moving, LPS, of a file of 4×4 numbers."""
     numbers = matrices.parse(text)
     if numbers is None:
@@ -160,11 +162,11 @@ def _from_numbers(
             )
         how = "-in FIXED -ref MOVING" if inverse else "-in MOVING -ref FIXED"
         note = f"initial transform: taken as FLIRT's, made with {how} from these very NIfTI files"
-        return matrices.from_flirt(numbers if inverse else matrices.inverse(numbers), *grids), (note,)
-    matrix = matrices.flipped(numbers) if space == "ras" else numbers
+        return matrices.from_flirt(numbers if inverse else inverse_of(numbers), *grids), (note,)
+    matrix = flipped(numbers) if space == "ras" else numbers
     direction = "moving to fixed" if inverse else "fixed to moving"
     note = f"initial transform: 4×4 numbers taken as {direction} points in {(space or 'lps').upper()} mm"
-    return (matrices.inverse(matrix) if inverse else matrix), (note,)
+    return (inverse_of(matrix) if inverse else matrix), (note,)
 
 
 def write_transform(transform: SimpleITK.Transform, path: str | Path, *, overwrite: bool = False) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ReadError
+from ...transforms import Matrix, flipped
+from ...transforms import inverse as inverse_of
 from ...volume import Geometry
-from .matrices import Matrix, flipped
-from .matrices import inverse as inverse_of
 
 __all__ = ["is_lta", "to_lps"]
 

@@ -10,22 +10,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ParameterError
+from ...transforms import Matrix
 from ...volume import Geometry
 
-if TYPE_CHECKING:
-    import SimpleITK
+__all__ = ["checked", "from_flirt", "parse"]
 
-__all__ = ["Matrix", "checked", "flipped", "from_flirt", "inverse", "parse", "to_itk"]
-
-Matrix = npt.NDArray[np.float64]
-
-_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ROUNDED = 2e-4  # largest |R Rᵀ − I| of a rotation written with four decimals
 _PRINTED = 1e-6  # what is lost by seven digits or more is no news to the reader
 _SINGULAR = 1e-6
@@ -43,16 +36,6 @@ def parse(text: str) -> Matrix | None:
         return None
     proper = np.isfinite(matrix).all() and np.allclose(matrix[3], [0, 0, 0, 1], atol=1e-6)
     return matrix if proper and abs(np.linalg.det(matrix)) > _SINGULAR else None
-
-
-def flipped(matrix: Matrix) -> Matrix:
-    """A matrix between RAS points as one between LPS points, and the other way round."""
-    return _FLIP @ matrix @ _FLIP
-
-
-def inverse(matrix: Matrix) -> Matrix:
-    """The matrix of the other direction."""
-    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
 def from_flirt(matrix: Matrix, fixed: Geometry, moving: Geometry) -> Matrix:
@@ -76,7 +59,7 @@ def checked(path: Path, matrix: Matrix) -> tuple[Matrix, tuple[str, ...]]:
     Raises
     ------
     ParameterError
-        If it turns the patient inside out, as a wrong convention does.
+        If it mirrors the patient, as a wrong convention does.
     """
     linear = matrix[:3, :3]
     if np.linalg.det(linear) <= 0:
@@ -93,13 +76,3 @@ def checked(path: Path, matrix: Matrix) -> tuple[Matrix, tuple[str, ...]]:
     if error <= _PRINTED:
         return exact, ()
     return exact, ("initial transform: its rounded numbers were taken as the nearest rotation",)
-
-
-def to_itk(matrix: Matrix) -> SimpleITK.AffineTransform:
-    """As an ITK transform."""
-    import SimpleITK
-
-    transform = SimpleITK.AffineTransform(3)
-    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
-    transform.SetTranslation(matrix[:3, 3].tolist())
-    return transform

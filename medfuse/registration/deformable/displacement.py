@@ -1,23 +1,9 @@
-"""Bending: a smooth displacement field on top of the rigid result.
+"""A smooth displacement field on top of the rigid result.
 
-Measured on generated heads (T1–T2, bent by up to 8 mm, 2.4 mm off after the rigid search; one thread):
-
-==========================================  ==========  ==============  =======  =======
-method                                      mean TRE    Jacobian        CPU s    memory
-==========================================  ==========  ==============  =======  =======
-SimpleITK B-spline, Mattes, LBFGSB (*)      10 mm       −0.01 to 2.1    123      +55 MB
-SimpleITK displacement field, Mattes        1.8 mm      0.5 to 2.0      10       +180 MB
-antspyx 0.6.3, SyN, Mattes                  2.3 mm      0.26 to 2.9     34       +340 MB
-this module                                 1.1 mm      0.68 to 1.3     9        +130 MB
-==========================================  ==========  ==============  =======  =======
-
-(*) on CT–T1.  So no library is needed.  Between CT and MR of the head every method made things worse
-(3.4 mm became 3.0 to 10 mm), because there CT shows little but noise within the skull: hence that pair has
-no deformable kind.
-
-How: the descriptors of :mod:`.mind` are brought together by the steps of Lucas and
-Kanade (1981), their normal equations summed over a wide Gaussian window and damped; updates are composed,
-and the whole field is smoothed a little after each (as in diffeomorphic demons).
+The descriptors of :mod:`.mind` are matched by the steps of Lucas and Kanade (1981), their normal equations
+summed over a wide Gaussian window and damped; updates are composed, and the whole field is smoothed a
+little after each (as in diffeomorphic demons, Vercauteren et al. 2009, 10.1016/j.neuroimage.2008.10.040).
+What else was tried, and why CT–MR has no deformable kind: ``docs/registration.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...progress import Progress, subrange
-from ..poses import Pose, inverse, to_affine
+from ...transforms import inverse, to_affine
+from ..poses import Pose
 from ..pyramid.search_volume import SearchVolume
 from .mind import describe
 
@@ -44,7 +31,7 @@ _WINDOW = 5.0  # voxels: standard deviation of the window of the normal equation
 _DAMPING = 1.0  # of their mean diagonal
 _SMOOTHING = 1.0  # voxels: of the whole field after each step
 _LONGEST_STEP = 0.7  # voxels
-_MOST_VOXELS = 400_000  # of the finest grid: a torso is bent on a coarser one
+_MOST_VOXELS = 400_000  # of the finest grid: a torso gets a coarser one
 
 Field = npt.NDArray[np.float32]
 
@@ -65,7 +52,7 @@ class Deformation:
         return SimpleITK.DisplacementFieldTransform(image)
 
     def jacobian(self) -> npt.NDArray[np.float64]:
-        """By how much the field grows each voxel (z, y, x); negative where it folds."""
+        """Determinant of the Jacobian (z, y, x): the change of a voxel's volume; negative where it folds."""
         local = self.field @ np.reshape(self.image.GetDirection(), (3, 3))  # along the grid's axes x, y, z
         spacing = self.image.GetSpacing()[::-1]
         slopes = [np.stack(tuple(np.gradient(local[..., i], *spacing))[::-1], axis=-1) for i in range(3)]
@@ -82,9 +69,9 @@ def deform(
     fixed, moving:
         The volumes on their finest grids.
     rigid:
-        The pose from which bending starts.
+        The rigid pose, applied after the field.
     scale:
-        Shrinks the lengths for small bodies.
+        Factor of the lengths for small bodies.
     progress:
         Called at every step.
     """
@@ -124,30 +111,30 @@ def _places(shape: tuple[int, ...]) -> Field:
 def _matched(
     fixed: SearchVolume, moving: SearchVolume, rigid: Pose, field: Field, progress: Progress
 ) -> Field:
-    """``field`` (3, z, y, x) in voxels, climbed from so that the descriptors match."""
+    """``field`` (3, z, y, x) in voxels, improved until the descriptors match."""
     from scipy.ndimage import map_coordinates
 
     image, common = moving.onto(fixed, to_affine(rigid))
-    wanted, structure = describe(fixed.array)
+    target, structure = describe(fixed.array)
     given, other = describe(image)
     weight = structure * other * (common & fixed.measured)
     places = _places(image.shape)
     for step in range(_STEPS):
-        progress(step / _STEPS, "bending")
+        progress(step / _STEPS, "searching for the deformation")
         seen = np.stack([map_coordinates(one, places + field, order=1, mode="nearest") for one in given])
-        update = _update(wanted, seen, weight)
+        update = _update(target, seen, weight)
         # Composed, not added: the update moves points that the field then moves on.
         moved = [map_coordinates(one, places + update, order=1, mode="nearest") for one in field]
         field = _smooth(np.stack(moved) + update, _SMOOTHING)
     return field
 
 
-def _update(wanted: Field, seen: Field, weight: Field) -> Field:
+def _update(target: Field, seen: Field, weight: Field) -> Field:
     """One step of Lucas and Kanade: (3, z, y, x) in voxels, at most ``_LONGEST_STEP`` long."""
     upper = [(i, j) for i in range(3) for j in range(i, 3)]
     right = np.zeros((3, *weight.shape), np.float32)
     left = np.zeros((6, *weight.shape), np.float32)
-    for one, two in zip(wanted, seen, strict=True):
+    for one, two in zip(target, seen, strict=True):
         slope = np.gradient(two)
         misfit = weight * (one - two)
         for i in range(3):

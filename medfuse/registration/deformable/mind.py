@@ -1,4 +1,4 @@
-"""MIND-SSC: what the surroundings of a voxel look like, told so that two modalities agree on it.
+"""MIND-SSC: self-similarity descriptors of the surroundings of a voxel, alike in two modalities.
 
 Heinrich, Jenkinson, Papież, Brady, Schnabel: Towards Realtime Multimodal Fusion for Image-Guided
 Interventions Using Self-similarities, MICCAI 2013, doi:10.1007/978-3-642-40811-3_24.

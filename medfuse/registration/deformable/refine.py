@@ -1,4 +1,4 @@
-"""The deformable search: the rigid result, bent, and the figures that tell how far to trust that."""
+"""The deformable search: a displacement field before the rigid result, and its quality figures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...progress import Progress, subrange
+from ...transforms import inverse, transform_points
 from ..linear.climb import Stage
 from ..linear.search import LinearResult
 from ..linear.starts import mutual_information
-from ..poses import inverse, to_euler
+from ..poses import to_euler
 from .displacement import Deformation, deform
 
 if TYPE_CHECKING:
@@ -28,44 +29,44 @@ _POINTS = 500
 def refine(
     stages: Sequence[Stage], rigid: LinearResult, progress: Progress
 ) -> tuple[SimpleITK.CompositeTransform, LinearResult]:
-    """Bend from the ``rigid`` result, there and back.
+    """Find the deformation from the ``rigid`` result, in both directions for the inverse consistency.
 
     Returns
     -------
     transform, found
-        The field, which acts first, and the rigid transform; ``rigid`` with the figures of the bending.
+        The field, which acts first, and the rigid transform; ``rigid`` with the figures of the deformation.
     """
     import SimpleITK
 
     _, middle, fine = stages
-    there = deform(fine.fixed, fine.moving, rigid.pose, fine.scale, subrange(progress, 0.0, 0.5))
-    home = inverse(rigid.pose)
-    back = deform(fine.moving, fine.fixed, home, fine.scale, subrange(progress, 0.5, 1.0))
+    forward = deform(fine.fixed, fine.moving, rigid.pose, fine.scale, subrange(progress, 0.0, 0.5))
+    back_pose = inverse(rigid.pose)
+    backward = deform(fine.moving, fine.fixed, back_pose, fine.scale, subrange(progress, 0.5, 1.0))
     progress(1.0, "registered")
-    move = to_euler(rigid.pose, rigid.centre)
-    transform = SimpleITK.CompositeTransform([move, there.transform()])
-    return_ = SimpleITK.CompositeTransform([move.GetInverse(), back.transform()])
+    linear = to_euler(rigid.pose, rigid.centre)
+    transform = SimpleITK.CompositeTransform([linear, forward.transform()])
+    other_way = SimpleITK.CompositeTransform([linear.GetInverse(), backward.transform()])
     body = middle.fixed.foreground_points
     body = body[:: 1 + len(body) // _POINTS]
     figures = {
         **rigid.figures,
-        "mi_rigid": _information(middle, move),
+        "mi_rigid": _information(middle, linear),
         "mi_after": _information(middle, transform),
-        "bend_consistency_mm": _lost(body, transform, return_),
-        **_amount(there, body),
+        "deformation_consistency_mm": _inverse_consistency(body, transform, other_way),
+        **_amount(forward, body),
     }
     return transform, replace(rigid, figures=figures)
 
 
-def _amount(bent: Deformation, body: npt.NDArray[np.float64]) -> dict[str, float]:
-    """How far points of the body move, and by how much voxels grow or shrink."""
-    field, jacobian = bent.transform(), bent.jacobian()
-    moved = [np.subtract(field.TransformPoint(point), point) for point in body.tolist()]
+def _amount(deformation: Deformation, body: npt.NDArray[np.float64]) -> dict[str, float]:
+    """How far points of the body move, and the range of the Jacobian determinant."""
+    displacement = transform_points(deformation.transform(), body) - body
+    jacobian = deformation.jacobian()
     return {
-        "displacement_mean_mm": float(np.linalg.norm(moved, axis=1).mean()),
-        "displacement_most_mm": float(np.linalg.norm(bent.field, axis=-1).max()),
-        "jacobian_least": float(jacobian.min()),
-        "jacobian_most": float(jacobian.max()),
+        "displacement_mean_mm": float(np.linalg.norm(displacement, axis=1).mean()),
+        "displacement_max_mm": float(np.linalg.norm(deformation.field, axis=-1).max()),
+        "jacobian_min": float(jacobian.min()),
+        "jacobian_max": float(jacobian.max()),
     }
 
 
@@ -81,7 +82,9 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     return np.clip(values * _BINS, 0, _BINS - 1).astype(np.intp)
 
 
-def _lost(points: npt.NDArray[np.float64], there: SimpleITK.Transform, back: SimpleITK.Transform) -> float:
-    """Mean distance in mm between points and where the way there and back takes them."""
-    returned = [back.TransformPoint(there.TransformPoint(point)) for point in points.tolist()]
-    return float(np.linalg.norm(np.subtract(returned, points), axis=1).mean())
+def _inverse_consistency(
+    points: npt.NDArray[np.float64], forward: SimpleITK.Transform, backward: SimpleITK.Transform
+) -> float:
+    """Mean distance in mm between points and where the two transforms, one after the other, take them."""
+    returned = transform_points(backward, transform_points(forward, points))
+    return float(np.linalg.norm(returned - points, axis=1).mean())

@@ -1,7 +1,7 @@
 """Mutual information of two volumes at a pose, and the climb to its next maximum.
 
 ITK's Mattes mutual information (Mattes et al. 2003, doi:10.1109/TMI.2003.809072) and its gradient
-descent with a step that shrinks where the gradient turns round.  On the same cases, line search and
+descent with a step that shrinks where the gradient changes its direction.  On the same cases, line search and
 L-BFGS took 4 to 12 times as long for the same answer.
 """
 
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...progress import Progress
-from ..poses import Pose, inverse, nearest_rigid, pose_of, rotation_about, to_affine
+from ...transforms import inverse, to_affine
+from ..poses import Pose, nearest_rigid, pose_of, rotation_about
 from ..pyramid.search_volume import SearchVolume
 from .transform_models import TRANSFORM_MODELS
 
@@ -48,11 +49,11 @@ class Level:
     samples:
         Most voxels of the fixed volume that are compared, drawn at random by the seed.
     step, least_step:
-        First and last step, in mm of movement of the image.
+        First and last step, in mm of motion of the image.
     iterations:
         Most steps.
     relaxation:
-        By what the step shrinks when the gradient turns round.
+        Factor of the step when the gradient changes its direction.
     """
 
     spacing: float
@@ -119,7 +120,7 @@ class Stage:
         """``length`` mm of a body of full size, on the scale of this pair."""
         return length * self.scale
 
-    def backwards(self) -> Stage:
+    def exchanged(self) -> Stage:
         """The same with the roles of the volumes exchanged."""
         return replace(self, fixed=self.moving, moving=self.fixed)
 
@@ -150,21 +151,21 @@ class Stage:
         progress:
             Called at every step; what it raises ends the climb within that step.
         message:
-            What it is told.
+            What ``progress`` is told.
         kind:
             What may change: one of :data:`~medfuse.registration.linear.transform_models.TRANSFORM_MODELS`.
         within:
             Says whether a pose is still allowed; the climb ends at the first that is not.
         """
-        near, there, back = self._around(pose)
-        move = TRANSFORM_MODELS[kind].transform(inverse(there) @ pose @ inverse(back), np.zeros(3))
+        near, after, before = self._around(pose)
+        change = TRANSFORM_MODELS[kind].transform(inverse(after) @ pose @ inverse(before), np.zeros(3))
 
         def pose_at(parameters: Sequence[float]) -> Pose:
             import SimpleITK
 
-            here = SimpleITK.Transform(move)
-            here.SetParameters(parameters)
-            return there @ pose_of(here) @ back
+            changed = SimpleITK.Transform(change)
+            changed.SetParameters(parameters)
+            return after @ pose_of(changed) @ before
 
         def report(iteration: int, parameters: Sequence[float]) -> bool:
             progress(min(1.0, iteration / self.level.iterations), message)
@@ -177,22 +178,22 @@ class Stage:
         )
         if self.planar:
             method.SetOptimizerWeights(TRANSFORM_MODELS[kind].in_plane)
-        method.SetInitialTransform(move, inPlace=False)
+        method.SetInitialTransform(change, inPlace=False)
         reached = _executed(method, near, report)
         return ScoredPose(pose, -math.inf) if reached is None else ScoredPose(pose_at(reached[0]), reached[1])
 
     def _around(self, pose: Pose) -> tuple[Stage, Pose, Pose]:
         """The pair brought to where ``pose`` aligns it, the body around the origin, in radii of the body.
 
-        The change that is sought is then a small one: angles near 0 know no gimbal lock, also where
-        ``pose`` is a half turn.  And a step of 0.1 moves the body by about as much, whether it is one of a
-        shift, an angle, a scale or a shear: the optimiser takes the norm over all of them, and with
-        lengths in mm an affine climb ran away.
+        The change that is sought is then a small one: there is no gimbal lock near an angle of 0, also where
+        ``pose`` is a rotation by 180°.  And a step of 0.1 moves the body by about as much, whether it is one
+        of a translation, an angle, a scale or a shear: the optimiser takes the norm over all of them, and
+        with lengths in mm an affine climb diverged.
 
         Returns
         -------
-        stage, there, back
-            ``there @ change @ back`` is the pose after a ``change`` of the stage.
+        stage, after, before
+            ``after @ change @ before`` is the pose after a ``change`` of the stage.
         """
         radius = self.fixed.radius
         body = rotation_about(np.eye(3), self.fixed.centre_of_mass, np.zeros(3))

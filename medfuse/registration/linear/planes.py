@@ -2,8 +2,8 @@
 
 Each of two single slices is brought to the plane z = 0 of a frame of its own, and the same search as for
 volumes keeps to that plane.  Where the planes are parallel, the frames are chosen so that the identity is
-what the headers say.  Slices are seen from the side from which the headers show them: a search that turned
-them over as well would find a brain's mirror image nearly as good.
+what the headers say.  Slices are seen from the side from which the headers show them: a search that flipped
+them as well would find a brain's mirror image nearly as good.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import ParameterError, RegistrationError
+from ...transforms import apply, inverse
 from ...volume import Geometry, Volume
-from ..poses import Pose, apply, inverse, nearest_rigid
+from ..poses import Pose, nearest_rigid
 
 __all__ = ["Pair", "pair_of"]
 
@@ -59,7 +60,7 @@ class Pair:
         if seen[2, 2] < _IN_PLANE:
             raise ParameterError(
                 "the initial transform tilts one slice out of the plane of the other: two slices can only be "
-                "turned and shifted within their plane; leave it out, or give one that stays in the plane"
+                "rotated and translated within their plane; leave it out, or give one that stays in the plane"
             )
         flat = np.eye(4)
         flat[:2, :2], flat[:2, 3] = seen[:2, :2], seen[:2, 3]

@@ -11,18 +11,19 @@ import numpy.typing as npt
 
 from ...errors import RegistrationError
 from ...progress import Progress, subrange
-from ..poses import Pose, apply, distance, inverse, rotation_angle, shear_angle, stretches
+from ...transforms import apply, inverse
+from ..poses import Pose, distance, principal_stretches, rotation_angle, shear_angle
 from .climb import ScoredPose, Stage, Within, anywhere
 from .starts import QuickScore, best_starts, everywhere, is_near, nearby
 
-__all__ = ["LinearResult", "Wanted", "agreement", "search_linear"]
+__all__ = ["LinearResult", "SearchRequest", "agreement", "search_linear"]
 
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
-    """What is searched for.
+class SearchRequest:
+    """What is searched for, and where.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Wanted:
     travel_mm: float | None = None
     travel_deg: float | None = None
 
-    def backwards(self) -> Wanted:
+    def exchanged(self) -> SearchRequest:
         """The same with the roles of the volumes exchanged."""
         start, before = (None if one is None else inverse(one) for one in (self.start, self.before))
         return replace(self, start=start, before=before)
@@ -57,7 +58,7 @@ class LinearResult:
     figures: Mapping[str, float]
 
 
-def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> LinearResult:
+def search_linear(stages: Sequence[Stage], request: SearchRequest, progress: Progress) -> LinearResult:
     """Find the pose of the moving volume, on ``stages`` from coarse to fine.
 
     The search compares the voxels of the smaller field of view, whichever volume that is: all of them
@@ -69,48 +70,48 @@ def search_linear(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -
         If the volumes cannot be compared, or overlap in no pose that was tried.
     """
     if stages[0].moving.volume < stages[0].fixed.volume:
-        found = _search([one.backwards() for one in stages], wanted.backwards(), progress)
+        found = _search([one.exchanged() for one in stages], request.exchanged(), progress)
         pose, centre = inverse(found.pose), apply(found.pose, found.centre)
         found = LinearResult(pose, centre, found.figures)
     else:
-        found = _search(stages, wanted, progress)
-    return replace(found, figures={**found.figures, **_shape(found, stages[0], wanted)})
+        found = _search(stages, request, progress)
+    return replace(found, figures={**found.figures, **_shape(found, stages[0], request)})
 
 
-def _search(stages: Sequence[Stage], wanted: Wanted, progress: Progress) -> LinearResult:
+def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress) -> LinearResult:
     coarse, middle, fine = stages
-    within = _within(coarse, wanted)
-    poses = everywhere(coarse) if wanted.start is None else nearby(coarse, wanted.start)
+    within = _within(coarse, request)
+    poses = everywhere(coarse) if request.start is None else nearby(coarse, request.start)
     starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2), within)
     tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
-    soft = wanted.kind != "rigid"
-    finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.5 if soft else 0.7), within)
-    if soft:
-        finalists = _climb_all(middle, finalists, subrange(progress, 0.5, 0.7), wanted.kind, within)
+    rigid = request.kind == "rigid"
+    finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.7 if rigid else 0.5), within)
+    if not rigid:
+        finalists = _climb_all(middle, finalists, subrange(progress, 0.5, 0.7), request.kind, within)
     if not finalists:
         raise RegistrationError(
             "in none of the poses that were tried do the volumes overlap in anything that could be compared: "
             "check that both show the same part of the body, or give another initial transform"
         )
     part = subrange(progress, 0.7, 0.85)
-    final = fine.climb(finalists[0].pose, part, "searching at the finest level", wanted.kind, within)
+    final = fine.climb(finalists[0].pose, part, "searching at the finest level", request.kind, within)
     if not math.isfinite(final.mi):
         raise RegistrationError(
             "the volumes lost their overlap at the finest level: give an initial transform"
         )
     part = subrange(progress, 0.85, 0.9)
-    back = middle.backwards().climb(inverse(final.pose), part, "checking: registering back", wanted.kind)
+    back = middle.exchanged().climb(inverse(final.pose), part, "checking: inverse consistency", request.kind)
     figures = {
         **agreement(middle, finalists, tried),
-        **_comparison(middle, wanted.before, final.pose, back.pose),
-        "halves_mm": _halves(middle, final.pose, wanted.kind, subrange(progress, 0.9, 1.0)),
+        **_comparison(middle, request.before, final.pose, back.pose),
+        "halves_mm": _halves(middle, final.pose, request.kind, subrange(progress, 0.9, 1.0)),
     }
     progress(1.0, "registered")
     return LinearResult(final.pose, coarse.fixed.centre_of_mass, figures)
 
 
 def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
-    """How far apart, in mm over the body, the two halves of the volume pull the result.
+    """How far apart, in mm over the body, the results of the two halves of the volume are.
 
     Each half is every other cube of 20 mm: other anatomy, other noise.
     """
@@ -123,16 +124,16 @@ def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
     return distance(ends[0].pose, ends[1].pose, stage.fixed.foreground_points)
 
 
-def _within(stage: Stage, wanted: Wanted) -> Within:
+def _within(stage: Stage, request: SearchRequest) -> Within:
     """Whether a pose is as near to the start as it must be."""
-    start, most_mm, most_deg = wanted.start, wanted.travel_mm, wanted.travel_deg
+    start, most_mm, most_deg = request.start, request.travel_mm, request.travel_deg
     if start is None or most_mm is None or most_deg is None:
         return anywhere
     body = stage.fixed.foreground_points[:: 1 + len(stage.fixed.foreground_points) // 300]
 
     def within(pose: Pose) -> bool:
-        turned = rotation_angle(pose @ inverse(start))
-        return turned <= most_deg and distance(pose, start, body) <= stage.millimetres(most_mm)
+        angle = rotation_angle(pose @ inverse(start))
+        return angle <= most_deg and distance(pose, start, body) <= stage.millimetres(most_mm)
 
     return within
 
@@ -158,9 +159,9 @@ def _climb_all(
     kind: str = "rigid",
     within: Within = anywhere,
 ) -> list[ScoredPose]:
-    """Every candidate climbed to its maximum, without those that lost the overlap.
+    """The maximum above each candidate, without those that lost the overlap.
 
-    Best first; those that went too far come last.
+    Best first; those beyond the limits of travel come last.
     """
     climbed = []
     for number, one in enumerate(candidates):
@@ -174,8 +175,8 @@ def _climb_all(
 def agreement(stage: Stage, finalists: Sequence[ScoredPose], tried: Sequence[ScoredPose]) -> dict[str, float]:
     """How near another search came to the best one, and how good the best of the other places is.
 
-    The places from which searches reached the best one belong to it: a rigid search of a volume that is
-    scaled wrongly stops some 15 mm before.
+    The places from which searches reached the best one belong to it: a rigid search of a volume with wrong
+    voxel sizes stops some 15 mm before.
     """
     best, *others = finalists
     body = stage.fixed.foreground_points
@@ -205,20 +206,20 @@ def _comparison(stage: Stage, before: Pose | None, after: Pose, back: Pose) -> d
     }
 
 
-def _shape(found: LinearResult, stage: Stage, wanted: Wanted) -> dict[str, float]:
-    """What the pose does to the body."""
+def _shape(found: LinearResult, stage: Stage, request: SearchRequest) -> dict[str, float]:
+    """Rotation, translation, scales and shear of the pose, and its distance from the start."""
     middle = stage.fixed.centre_of_mass
     figures = {
         "rotation_deg": rotation_angle(found.pose),
-        "shift_mm": float(np.linalg.norm(apply(found.pose, middle) - middle)),
+        "translation_mm": float(np.linalg.norm(apply(found.pose, middle) - middle)),
     }
-    if wanted.kind != "rigid":
+    if request.kind != "rigid":
         matrix = found.pose[:2, :2] if stage.planar else found.pose[:3, :3]
-        most, *_, least = stretches(matrix).tolist()
-        figures |= {"scale_least": least, "scale_most": most, "shear_deg": shear_angle(matrix)}
-    if wanted.start is not None and wanted.travel_mm is not None and wanted.travel_deg is not None:
-        moved = distance(found.pose, wanted.start, stage.fixed.foreground_points)
-        turned = rotation_angle(found.pose @ inverse(wanted.start))
-        share = max(moved / stage.millimetres(wanted.travel_mm), turned / wanted.travel_deg)
-        figures |= {"travel_mm": moved, "travel_deg": turned, "travel": share}
+        most, *_, least = principal_stretches(matrix).tolist()
+        figures |= {"scale_min": least, "scale_max": most, "shear_deg": shear_angle(matrix)}
+    if request.start is not None and request.travel_mm is not None and request.travel_deg is not None:
+        moved = distance(found.pose, request.start, stage.fixed.foreground_points)
+        angle = rotation_angle(found.pose @ inverse(request.start))
+        share = max(moved / stage.millimetres(request.travel_mm), angle / request.travel_deg)
+        figures |= {"travel_mm": moved, "travel_deg": angle, "travel": share}
     return figures

@@ -8,20 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ...progress import Progress
-from ..poses import Pose, distance, inverse, rotation_about, rotation_angle, rotation_grid, turn
+from ...transforms import inverse
+from ..poses import Pose, axis_rotation, distance, rotation_about, rotation_angle, rotation_grid
 from .climb import ScoredPose, Stage, Within, anywhere
 
 __all__ = ["QuickScore", "best_starts", "everywhere", "is_near", "mutual_information", "nearby"]
 
 _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
-_HALF_TURNS = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
+_ROTATIONS_BY_180 = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
 _LEAST_OVERLAP = 0.2  # of the smaller field of view: below it mutual information means little
 _NEAR_DEG, _NEAR_MM = 12.0, 12.0
-_WALKS, _RIVALS = 24, 3
-_STRIDES, _MOST_STRIDES = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
+_CLIMBS, _RIVALS = 24, 3
+_STEPS, _MOST_STEPS = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
 _JITTER = 5.0  # degrees and mm
 _NEARBY = (-8.0, 0.0, 8.0)  # degrees and mm about a starting pose
-_ALL_ROUND = tuple(range(-180, 180, 20))  # degrees within a plane
+_ALL_ANGLES = tuple(range(-180, 180, 20))  # degrees within a plane
 _BOTH_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
 _POINTS = 4000
 _BINS = 16
@@ -87,8 +88,8 @@ def best_starts(
 ) -> list[ScoredPose]:
     """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
-    The best 24 that differ walk uphill by quick steps.  Returned are the two that came highest, from
-    different starts and perhaps to the same place, which then counts as confirmed, and three rivals
+    The best 24 that differ are climbed from by quick steps.  Returned are the two that came highest, from
+    different starts and perhaps at the same place, which then counts as confirmed, and three rivals
     elsewhere.
     """
     comparison = QuickScore(stage)
@@ -97,27 +98,27 @@ def best_starts(
         progress(0.5 * number / len(poses), "trying starting poses")
         found.append(ScoredPose(pose, comparison.score(pose)))
     found = [one for one in found if np.isfinite(one.mi)]
-    walked = []
-    for number, one in enumerate(distinct(_best_first(found), stage, _WALKS)):
-        progress(0.5 + 0.5 * number / _WALKS, "trying starting poses")
-        walked.append(_walk(comparison, one, stage, within))
-    walked = _best_first(walked)
-    places = distinct(walked, stage, 1 + _RIVALS)
-    return walked[:2] + [one for one in places if all(one is not other for other in walked[:2])]
+    climbed = []
+    for number, one in enumerate(distinct(_best_first(found), stage, _CLIMBS)):
+        progress(0.5 + 0.5 * number / _CLIMBS, "trying starting poses")
+        climbed.append(_hill_climb(comparison, one, stage, within))
+    climbed = _best_first(climbed)
+    places = distinct(climbed, stage, 1 + _RIVALS)
+    return climbed[:2] + [one for one in places if all(one is not other for other in climbed[:2])]
 
 
 def _best_first(candidates: Iterable[ScoredPose]) -> list[ScoredPose]:
     return sorted(candidates, key=lambda one: -one.mi)
 
 
-def _walk(comparison: QuickScore, start: ScoredPose, stage: Stage, within: Within) -> ScoredPose:
-    """Uphill from ``start`` by the best of twelve moves, by ±10 mm or ±10°, then 5, then 2.5."""
+def _hill_climb(comparison: QuickScore, start: ScoredPose, stage: Stage, within: Within) -> ScoredPose:
+    """Hill climbing from ``start`` by the best of twelve steps, of ±10 mm or ±10°, then 5, then 2.5."""
     best = start
     centre = stage.fixed.centre_of_mass
-    for size in _STRIDES:
-        moves = _moves(stage, size, centre)
-        for _ in range(_MOST_STRIDES):
-            tried = [best.pose @ move for move in moves]
+    for size in _STEPS:
+        steps = _steps(stage, size, centre)
+        for _ in range(_MOST_STEPS):
+            tried = [best.pose @ step for step in steps]
             scores = [comparison.score(pose) if within(pose) else -np.inf for pose in tried]
             top = int(np.argmax(scores))
             if scores[top] <= best.mi:
@@ -126,14 +127,14 @@ def _walk(comparison: QuickScore, start: ScoredPose, stage: Stage, within: Withi
     return best
 
 
-def _moves(stage: Stage, size: float, centre: npt.NDArray[np.float64]) -> list[Pose]:
-    turns = [
-        rotation_about(turn(axis, sign * size), centre, centre)
+def _steps(stage: Stage, size: float, centre: npt.NDArray[np.float64]) -> list[Pose]:
+    rotations = [
+        rotation_about(axis_rotation(axis, sign * size), centre, centre)
         for axis in ((2,) if stage.planar else (0, 1, 2))
         for sign in (-1, 1)
     ]
-    steps = stage.millimetres(size) * (_BOTH_WAYS[_BOTH_WAYS[:, 2] == 0] if stage.planar else _BOTH_WAYS)
-    return turns + [rotation_about(np.eye(3), centre, centre + step) for step in steps]
+    shifts = stage.millimetres(size) * (_BOTH_WAYS[_BOTH_WAYS[:, 2] == 0] if stage.planar else _BOTH_WAYS)
+    return rotations + [rotation_about(np.eye(3), centre, centre + shift) for shift in shifts]
 
 
 def distinct(candidates: Iterable[ScoredPose], stage: Stage, count: int) -> list[ScoredPose]:
@@ -151,49 +152,52 @@ def is_near(one: Pose, other: Pose, stage: Stage) -> bool:
     """Whether two poses differ by at most 12° and 12 mm."""
     body = stage.fixed.foreground_points
     body = body[:: 1 + len(body) // 300]
-    turned = rotation_angle(one @ inverse(other))
-    return turned <= _NEAR_DEG and distance(one, other, body) <= stage.millimetres(_NEAR_MM)
+    return rotation_angle(one @ inverse(other)) <= _NEAR_DEG and distance(
+        one, other, body
+    ) <= stage.millimetres(_NEAR_MM)
 
 
 def everywhere(stage: Stage) -> list[Pose]:
-    """What the headers say, and some 1500 poses.
+    """The headers' pose, and some 1500 others.
 
     They bring together the centres of the bodies, the centres of the grids, or what the headers say,
-    each with turns of −40 to 40° about every axis, upright and after half a turn about each axis (head
-    first against feet first, supine against prone).  Single slices are turned all round.
+    each with rotations of −40 to 40° about every axis, alone and after a rotation by 180° about each axis
+    (head first against feet first, supine against prone).  Single slices are rotated by all angles.
     """
     fixed, moving = stage.fixed, stage.moving
     body = fixed.centre_of_mass
     meetings = [(body, moving.centre_of_mass), (fixed.centre, moving.centre), (body, body)]
     if stage.planar:
-        turns = [turn(2, angle) for angle in sorted(_ALL_ROUND, key=abs)]
+        rotations = [axis_rotation(2, angle) for angle in sorted(_ALL_ANGLES, key=abs)]
     else:
-        turns = [half_turn @ rotation for half_turn in _HALF_TURNS for rotation in rotation_grid(_ANGLES)]
-    poses = [rotation_about(turned, *meeting) for turned in turns for meeting in meetings]
-    return [np.eye(4), *_put_off(stage, poses)]
+        rotations = [flip @ rotation for flip in _ROTATIONS_BY_180 for rotation in rotation_grid(_ANGLES)]
+    poses = [rotation_about(rotation, *meeting) for rotation in rotations for meeting in meetings]
+    return [np.eye(4), *_jittered(stage, poses)]
 
 
 def nearby(stage: Stage, start: Pose) -> list[Pose]:
-    """``start``, and turns of −8 to 8° and shifts of 8 mm about it."""
+    """``start``, and rotations of −8 to 8° and translations of 8 mm about it."""
     body = stage.fixed.centre_of_mass
-    turns = [turn(2, angle) for angle in _NEARBY] if stage.planar else rotation_grid(_NEARBY)
+    rotations = [axis_rotation(2, angle) for angle in _NEARBY] if stage.planar else rotation_grid(_NEARBY)
     shifts = stage.millimetres(_NEARBY[-1]) * np.concatenate([np.zeros((1, 3)), _BOTH_WAYS])
     if stage.planar:
         shifts = shifts[shifts[:, 2] == 0]
-    moves = [rotation_about(turned, body, body + shift) for turned in turns for shift in shifts]
-    return [start, *_put_off(stage, [start @ move for move in moves])]
+    changes = [rotation_about(rotation, body, body + shift) for rotation in rotations for shift in shifts]
+    return [start, *_jittered(stage, [start @ change for change in changes])]
 
 
-def _put_off(stage: Stage, poses: Iterable[Pose]) -> Iterator[Pose]:
-    """Each pose, put off by up to 5° and 5 mm.
+def _jittered(stage: Stage, poses: Iterable[Pose]) -> Iterator[Pose]:
+    """Each pose, changed at random by up to 5° and 5 mm.
 
-    Put off at random, so that walks that meet have come by different ways: from a regular grid, by
-    strides that divide it, they would meet on the same points whatever the images show.
+    At random, so that climbs that meet have come by different ways: from a regular grid, by strides that
+    divide it, they would meet on the same points whatever the images show.
     """
     random = np.random.default_rng(stage.seed)
     body = stage.fixed.centre_of_mass
     free = np.array([0, 0, 1, 1, 1, 0]) if stage.planar else np.ones(6)
     for pose in poses:
         x, y, z, *shift = free * random.uniform(-_JITTER, _JITTER, 6)
-        off = body + stage.millimetres(1) * np.array(shift)
-        yield pose @ rotation_about(turn(0, x) @ turn(1, y) @ turn(2, z), body, off)
+        target = body + stage.millimetres(1) * np.array(shift)
+        yield pose @ rotation_about(
+            axis_rotation(0, x) @ axis_rotation(1, y) @ axis_rotation(2, z), body, target
+        )

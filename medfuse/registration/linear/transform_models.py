@@ -1,4 +1,4 @@
-"""What a climb may change of a pose: the ITK transforms behind the linear kinds of registration."""
+"""Transform models: the ITK transforms behind the linear kinds of registration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..poses import Pose, apply, nearest_rigid, to_affine, to_euler
+from ...transforms import apply, to_affine
+from ..poses import Pose, nearest_rigid, to_euler
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -27,7 +28,7 @@ class TransformModel:
     Parameters
     ----------
     transform:
-        Makes ITK's transform of a pose, about a centre.
+        Makes ITK's transform of a pose, with a centre of rotation.
     in_plane:
         1 for each of its parameters that stays within the plane z = 0, where single slices lie; else 0.
     """
@@ -62,4 +63,4 @@ TRANSFORM_MODELS: Mapping[str, TransformModel] = MappingProxyType(
         "affine": TransformModel(to_affine, (1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0)),
     }
 )
-"""Kind of registration -> what it may change."""
+"""Kind of registration -> its transform model."""

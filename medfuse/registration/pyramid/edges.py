@@ -1,19 +1,13 @@
 """Edges: gradient magnitudes of smoothed images, for pairs with ultrasound.
 
-Ultrasound shows where tissues meet, and its brightness means little; mutual information of the *values*
-failed once in three trials where that of gradient magnitudes did not.
+Ultrasound shows where tissues meet, and its brightness means little.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from .search_volume import SearchVolume
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["edges_of"]
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ...padding import interpolate_measured
 from ...progress import Progress, ignore
-from ..poses import Pose, apply
+from ...transforms import apply
+from ..poses import Pose
 from .separable import averaged, interpolation, smoothing, voxel_centres
 
 if TYPE_CHECKING:
@@ -132,10 +134,13 @@ class SearchVolume:
         """
         import SimpleITK
 
-        ones = self.like(self.measured.astype(np.uint8))
-        values = SimpleITK.Resample(self.image, other.image, transform, SimpleITK.sitkLinear, 0.0)
-        inside = SimpleITK.Resample(ones, other.image, transform, SimpleITK.sitkNearestNeighbor, 0)
-        return SimpleITK.GetArrayFromImage(values), SimpleITK.GetArrayFromImage(inside) > 0
+        def moved(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            image = self.like(array)
+            result = SimpleITK.Resample(image, other.image, transform, SimpleITK.sitkLinear, 0.0)
+            return np.asarray(SimpleITK.GetArrayFromImage(result))
+
+        measured = None if self.mask is None else self.measured
+        return interpolate_measured(self.array, measured, moved, moved)
 
     def smoothed(self, sigma: float) -> npt.NDArray[np.float32]:
         """The values (z, y, x) smoothed by ``sigma`` voxels; padding takes no part in any mean."""

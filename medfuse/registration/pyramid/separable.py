@@ -1,18 +1,20 @@
 """Smoothing and resampling along the axes of a grid.
 
 Old and new grid have the same axes and the same centre, so each axis is one small sparse matrix, and
-smoothing and interpolating are one product: for 256³ voxels four times as quick as ITK's recursive
-Gaussians and resampler, and the mean of what was measured is as simple as a quotient.
+smoothing and interpolating are one product: for 256³ voxels four times as fast as ITK's recursive
+Gaussians and resampler, and the mean of what was measured is a quotient of two products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ...padding import masked_mean
 from ...progress import Progress, ignore
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["averaged", "interpolation", "smoothing", "voxel_centres"]
 
 _REACH = 3.5  # standard deviations, beyond which a Gaussian counts as 0
-_LEAST_WEIGHT = 1e-3  # of measured voxels in a mean
 
 Array = npt.NDArray[np.float32]
 
@@ -62,15 +63,9 @@ def averaged(
     matrices: Sequence[csr_array],
     progress: Progress = ignore,
 ) -> Array:
-    """``array`` (z, y, x) with one matrix along each axis; only what was ``measured`` takes part.
-
-    Outside it ``array`` must be 0.
-    """
-    mean = _along_axes(array, matrices, progress)
-    if measured is None:
-        return mean
-    weight = _along_axes(measured.astype(np.float32), matrices, progress)
-    return np.asarray(mean / np.maximum(weight, _LEAST_WEIGHT), dtype=np.float32)
+    """``array`` (z, y, x) with one matrix along each axis; only what was ``measured`` takes part."""
+    along_axes = partial(_along_axes, matrices=matrices, progress=progress)
+    return along_axes(array) if measured is None else masked_mean(along_axes, array, measured)
 
 
 def _along_axes(array: Array, matrices: Sequence[csr_array], progress: Progress) -> Array:
