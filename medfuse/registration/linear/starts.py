@@ -96,7 +96,8 @@ def best_starts(
     found = []
     for number, pose in enumerate(poses):
         progress(0.5 * number / len(poses), "trying starting poses")
-        found.append(ScoredPose(pose, comparison.score(pose)))
+        if within(pose):
+            found.append(ScoredPose(pose, comparison.score(pose)))
     found = [one for one in found if np.isfinite(one.mi)]
     climbed = []
     for number, one in enumerate(distinct(_best_first(found), stage, _CLIMBS)):
