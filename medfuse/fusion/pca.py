@@ -28,13 +28,13 @@ class PatchPCA:
     clipping did to the noise stays: a dark background too bright, unless `unclip` takes it back.
 
     Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising by
-    scikit-image, see `medfuse.fusion.denoising`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
+    see `medfuse.noise`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
     """
 
     patch: int = parameter(PATCH, "side of the square patches that estimate the gains, in pixels", minimum=1)
     denoise: str = parameter(
         "none",
-        "denoise the sources first, by their own noise: none, non-local means or total variation",
+        "denoise the sources first: none, non-local means, total variation or the trained prior",
         choices=DENOISERS,
     )
     unclip: bool = parameter(
@@ -64,9 +64,7 @@ class PatchPCA:
         return SliceFusion(image, gain_shares(gains))
 
     def _without_noise(self, source: np.ndarray) -> np.ndarray:
-        noise = estimate_noise(source)
-        smooth = denoise(source, self.denoise, noise)
-        return noise.unclip(smooth) if self.unclip else smooth
+        return denoise(source, self.denoise, estimate_noise(source), unclip=self.unclip)
 
 
 def gain_shares(gains: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from .denoising import DENOISERS, denoise
-from .estimation import estimate_noise
-from .model import NoiseModel
+from .drawing import observe
+from .estimation import CHOICES, Assessment, assess_noise, estimate_noise, in_words, is_worth_denoising
+from .model import KINDS, NoiseModel
 
-__all__ = ["DENOISERS", "NoiseModel", "denoise", "estimate_noise"]
+__all__ = [
+    "CHOICES",
+    "DENOISERS",
+    "KINDS",
+    "Assessment",
+    "NoiseModel",
+    "assess_noise",
+    "denoise",
+    "estimate_noise",
+    "in_words",
+    "is_worth_denoising",
+    "observe",
+]

@@ -1,31 +1,52 @@
-"""How noisy a source is: the estimate of its :class:`~medfuse.noise.NoiseModel` from its pixels."""
+"""What noise a source has: the estimate of its :class:`~medfuse.noise.NoiseModel` from its pixels.
+
+The noise is measured where the image is flattest, at several scales and levels of brightness
+(:mod:`.flatness`).  The scales tell how far it is correlated, the levels of brightness what kind it is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import convolve, uniform_filter
 from scipy.optimize import least_squares
 
+from ..errors import UnknownNameError
+from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
 from .model import NoiseModel
+from .verdict import GRAINY, Signs, is_noise, signs_of
 
-__all__ = ["estimate_noise"]
+__all__ = ["CHOICES", "Assessment", "assess_noise", "estimate_noise", "in_words", "is_worth_denoising"]
 
 Array = npt.NDArray[np.float64]
 
-_NEGLIGIBLE = 1e-7  # a variance far below that of 8-bit quantisation, 1.3e-6
+CHOICES = ("auto", "gauss", "rice", "speckle", "none")
+"""What may be said of the noise; "speckle" stands for log-compressed speckle too."""
 
-# The difference of two Laplacians, blind to slopes, scaled to leave the variance of white noise as it is.
-_BLIND_TO_SLOPES = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
-_NEIGHBOURHOOD = 5  # pixels over which the local mean is taken
-_MOSTLY_CLIPPED = 0.9
-_LEVELS = 24  # of brightness, in which the noise is measured
-_FEWEST_PIXELS = 10
-_MOST_SLICES = 16
-_MAD = 1.4826  # standard deviation of a normal variable from its median absolute value
-_SIMPLER = 2.0  # how much worse a model of one number may fit than one of two
+_NEGLIGIBLE = 1e-7  # a variance far below that of 8-bit quantisation, 1.3e-6
+_MOSTLY_CLIPPED, _CLEAR = 0.9, 0.05  # clipped shares of windows
+_LEVELS, _FEWEST = 16, 12  # of brightness, in which the noise is measured, and windows in each
+_SIMPLER = 2.0  # how much worse a simpler model may fit: additive than speckle, one number than two
+_ALIKE = 0.002  # costs a level that differ by less are alike
+_WIDTHS = np.linspace(0, 1.8, 37)
+_UNCORRELATED = 0.37  # widths below this are errors of the estimate
+_AS_STRONG = 1.3  # growth of the deviation from step 1 to 2 up to which noise is white; structure adds some
+_SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
+_WHITE_COSTS = 0.5
+_WORTH = 0.02, 0.04  # levels from which white and correlated noise is worth removing
+
+_NONE = NoiseModel(0.0, 0.0)
+
+
+class Assessment(NamedTuple):
+    """The noise of a source: its model (of variance 0 where there is none), and in words what was found."""
+
+    model: NoiseModel
+    finding: str
 
 
 class _Measured(NamedTuple):
@@ -35,70 +56,165 @@ class _Measured(NamedTuple):
     variances: Array
 
 
-def estimate_noise(slices: npt.ArrayLike) -> NoiseModel:
+def estimate_noise(slices: npt.ArrayLike, kind: str = "auto") -> NoiseModel:
     """The noise model of one source, slices (z, y, x) or one slice (y, x) in [0, 1].
 
-    The pixels are sorted by their local mean; at each level of brightness the noise is the median
-    absolute response to an operator that is blind to slopes (Immerkær 1996, doi:10.1006/cviu.1996.0060).
-    The model is fitted to these levels, clipping included: purely additive or purely multiplicative,
-    unless a mixed model fits much better.
-
-    Texture finer than two pixels passes for noise, and noise that interpolation has smoothed is
-    underestimated.  No noise is found in slices too small or too uniform to measure any.
+    See :func:`assess_noise`, which also says in words what was found.
     """
-    measured = _measure(np.asarray(slices, dtype=float))
-    if measured is None:
-        return NoiseModel(0.0, 0.0)
+    return assess_noise(slices, kind).model
+
+
+def assess_noise(slices: npt.ArrayLike, kind: str = "auto") -> Assessment:
+    """The noise of one source, slices (z, y, x) or one slice (y, x) in [0, 1].
+
+    Parameters
+    ----------
+    slices:
+        At most 12 of them are looked at.
+    kind:
+        One of :data:`CHOICES`: what is known of it.  "auto" finds out, and takes texture for no noise;
+        where a kind is given there is noise.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind.
+    """
+    if kind not in CHOICES:
+        raise UnknownNameError("kind of noise", kind, CHOICES)
+    if kind == "none":
+        return Assessment(_NONE, "none, as given")
+    array = np.asarray(slices, dtype=float)
+    windows = windows_of(array.reshape(-1, *array.shape[-2:]))
+    tell = windows.where(windows.clipped < _MOSTLY_CLIPPED)
+    signs = signs_of(windows)
+    if signs is None or len(tell) < 4 * _FEWEST:
+        return Assessment(_NONE, "none: the image is too small or too uniform to tell")
+    if kind == "auto" and not is_noise(signs):
+        return Assessment(_NONE, "none: what varies is texture")
+    widths = _widths(signs)
+    if signs.grainy < GRAINY:  # black is free of noise: at its rim nothing is to be measured
+        tell = tell.where(tell.clipped < _CLEAR)
+    model = replace(_best_model(tell, kind, widths), widths=widths)
+    return Assessment(model, in_words(model))
+
+
+def is_worth_denoising(models: Sequence[NoiseModel]) -> bool:
+    """Whether the noise of any source is strong enough that removing it gains more than it costs.
+
+    From a level of 0.02 of the range on, from 0.04 where it is correlated: weaker noise is hard to tell from
+    texture, and what denoising would gain is less than what it might take away.
+    """
+    return any(one.level >= _WORTH[max(one.widths) > 0] for one in models)
+
+
+def in_words(model: NoiseModel) -> str:
+    """What a reader should know of the noise, such as "Rician noise of 0.071, correlated over 0.5 pixels"."""
+    if model.level == 0:
+        return "none"
+    deviation = math.sqrt(model.additive)
+    words = {
+        "gauss": f"noise of {deviation:.3f}",
+        "rice": f"Rician noise of {deviation:.3f}",
+        "speckle": f"speckle of {math.sqrt(model.multiplicative):.2f} of the signal",
+        "log-speckle": f"log-compressed speckle of {deviation:.3f}",
+    }[model.kind]
+    if model.kind == "speckle" and model.additive:
+        words += f" and noise of {deviation:.3f}"
+    if max(model.widths) > 0:
+        words += ", correlated as by a Gaussian of " + "×".join(f"{width:.1f}" for width in model.widths)
+        words += " pixels"
+    return words
+
+
+def _widths(signs: Signs) -> tuple[float, float]:
+    """How far the noise is correlated along y and x, from how its variance grows with the scale."""
+    if signs.low[1] <= _AS_STRONG * signs.low[0]:
+        return 0.0, 0.0
+    first = _fitted_widths(np.square(signs.low))
+    second = _fitted_widths(np.square(signs.low) / low_quantile(first))
+    return tuple(0.0 if width < _UNCORRELATED else width for width in second)  # type: ignore[return-value]
+
+
+def _fitted_widths(variances: Array) -> tuple[float, float]:
+    """The widths that explain the variances at each step best, with a little white noise added.
+
+    The white part stands for edges and clipping, which answer at every scale; without it the weak answer of
+    widely correlated noise at the finest scale would be taken for narrower noise.
+    """
+    gains = np.array([[gain(width, d) for d in (1, 2, 3)] for width in _WIDTHS])
+    pairs = [gains[:, None, dy - 1] * gains[None, :, dx - 1] for dy, dx in STEPS]
+    coloured = np.stack(pairs, axis=-1) / (variances + _NEGLIGIBLE)  # (y, x, steps)
+    white = np.broadcast_to(1 / (variances + _NEGLIGIBLE), coloured.shape)
+    cost = _misfit(coloured, white)
+    y, x = np.unravel_index(np.argmin(cost), cost.shape)
+    return float(_WIDTHS[y]), float(_WIDTHS[x])
+
+
+def _misfit(coloured: Array, white: Array) -> Array:
+    """Least Σ (s · coloured + t · white − 1)² over s, t ≥ 0 along the last axis; a share of white costs."""
+    cc, ww, cw = (coloured**2).sum(-1), (white**2).sum(-1), (coloured * white).sum(-1)
+    c, w = coloured.sum(-1), white.sum(-1)
+    t = np.clip((cc * w - cw * c) / np.maximum(cc * ww - cw**2, 1e-12), 0, None)
+    s = np.clip((c - t * cw) / cc, 0, None)
+    left = np.square(s[..., None] * coloured + t[..., None] * white - 1).sum(-1)
+    return np.asarray(left + _WHITE_COSTS * t / np.maximum(s + t, 1e-12))
+
+
+def _best_model(tell: Windows, kind: str, widths: tuple[float, float]) -> NoiseModel:
+    measured = _measure(tell, widths)
     start = float(np.median(measured.variances)) + 1e-9
     additive = _fit(measured, [start, None])
-    multiplicative = _fit(measured, [None, 0.02])
-    mixed = min(
-        (_fit(measured, [0.8 * additive[1].additive, 1e-3]), _fit(measured, [1e-6, 0.02])),
-        key=lambda found: found[0],
-    )
-    cost, simple = min((additive, multiplicative), key=lambda found: found[0])
-    return simple if cost <= _SIMPLER * mixed[0] + 0.002 * measured.means.size else mixed[1]
+    if kind in ("auto", "speckle") and _skewness(tell) < _SPECKLE_SKEW:
+        return replace(additive[1], kind="log-speckle")
+    if kind == "rice" or (kind == "auto" and _is_rician(tell, additive[1].level)):
+        return _fit(measured, [start, None], "rice")[1]
+    if kind == "gauss":
+        return additive[1]
+    multiplicative = _fit(measured, [None, 0.02], "speckle")
+    starts: list[list[float | None]] = [[0.8 * additive[1].additive, 1e-3], [1e-6, 0.02]]
+    mixed = min((_fit(measured, one, "speckle") for one in starts), key=lambda found: found[0])
+    cost, simple = multiplicative
+    if kind == "auto" and additive[0] <= _SIMPLER * cost + _ALIKE * measured.means.size:
+        cost, simple = additive
+    return simple if cost <= _SIMPLER * mixed[0] + _ALIKE * measured.means.size else mixed[1]
 
 
-def _measure(slices: Array) -> _Measured | None:
-    pixels = [_responses(one) for one in _spread_over(slices.reshape(-1, *slices.shape[-2:]))]
-    mean, response = (np.concatenate(values) for values in zip(*pixels, strict=True))
-    if mean.size < _LEVELS * _FEWEST_PIXELS:
-        return None
-    edges = np.quantile(mean, np.linspace(0, 1, _LEVELS + 1))
-    level = np.clip(np.searchsorted(edges, mean, side="right") - 1, 0, _LEVELS - 1)
-    filled = [level == k for k in range(_LEVELS) if (level == k).sum() >= _FEWEST_PIXELS]
-    means = np.array([mean[which].mean() for which in filled])
-    deviations = np.array([_MAD * np.median(response[which]) for which in filled])
-    return _Measured(means, deviations**2)
+def _measure(tell: Windows, widths: tuple[float, float]) -> _Measured:
+    """The noise by brightness, at the finest scale at which it is not much weakened by its correlation."""
+    widest = max(widths)
+    step = 0 if widest == 0 else (1 if widest < 0.9 else 2)
+    dy, dx = STEPS[step]
+    scale = low_quantile(widths)[step] * gain(widths[0], dy) * gain(widths[1], dx)
+    levels = tell.by_brightness(min(_LEVELS, len(tell) // _FEWEST), _FEWEST)
+    low = np.array([np.quantile(one.variances[:, step], LOW) for one in levels])
+    return _Measured(np.array([one.means.mean() for one in levels]), low / scale)
 
 
-def _spread_over(slices: Array) -> Array:
-    """At most 16 slices, evenly spread over the stack."""
-    chosen = np.linspace(0, len(slices) - 1, min(len(slices), _MOST_SLICES)).round().astype(int)
-    return slices[chosen]
+def _skewness(tell: Windows) -> float:
+    """That of the pixels in flat windows in which nothing is clipped; 0 where there are too few."""
+    clear = tell.where(tell.clipped == 0)
+    if len(clear) < 2 * _FEWEST:
+        return 0.0
+    flat = clear.where(clear.moments[:, 0] <= np.quantile(clear.moments[:, 0], 0.4))
+    variance, third = flat.moments.mean(axis=0)
+    return float(third / max(variance, 1e-12) ** 1.5)
 
 
-def _responses(image: Array) -> tuple[Array, Array]:
-    """Local means and absolute responses of the pixels that can tell of noise."""
-    if min(image.shape) < _NEIGHBOURHOOD:
-        return np.empty(0), np.empty(0)
-    response = np.abs(convolve(image, _BLIND_TO_SLOPES, mode="nearest"))
-    mean = uniform_filter(image, _NEIGHBOURHOOD, mode="nearest")
-    clipped = uniform_filter(((image <= 1e-6) | (image >= 1 - 1e-6)).astype(float), _NEIGHBOURHOOD)
-    rim = _NEIGHBOURHOOD // 2
-    inside = (slice(rim, -rim), slice(rim, -rim))
-    tells = clipped[inside] < _MOSTLY_CLIPPED
-    return mean[inside][tells], response[inside][tells]
+def _is_rician(tell: Windows, level: float) -> bool:
+    """Whether the dark background is noise about a mean above 0 that nothing clips, as a magnitude is."""
+    dark = tell.where(tell.means < 2 * level)
+    return len(dark) >= 0.03 * len(tell) and float(dark.clipped.mean()) < 0.03
 
 
-def _fit(measured: _Measured, start: list[float | None]) -> tuple[float, NoiseModel]:
+def _fit(measured: _Measured, start: list[float | None], kind: str = "gauss") -> tuple[float, NoiseModel]:
     """Cost and model of the best fit from ``start``; None in it for a variance that is kept at 0."""
     free = [value is not None for value in start]
 
     def model(logs: Array) -> NoiseModel:
         values = iter(np.exp(logs))
-        return NoiseModel(*(float(next(values)) if is_free else 0.0 for is_free in free))
+        additive, multiplicative = (float(next(values)) if is_free else 0.0 for is_free in free)
+        return NoiseModel(additive, multiplicative, kind)
 
     def residuals(logs: Array) -> Array:
         means, variances = model(logs).clipped_moments

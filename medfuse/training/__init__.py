@@ -1,0 +1,1 @@
+"""Generators of training data and the loops that train what medfuse ships.  torch is needed here."""

@@ -1,0 +1,186 @@
+"""Noise as scanners make it: drawn by its law, estimated from pixels, and told from texture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.special import eval_laguerre
+
+from medfuse.errors import ParameterError, UnknownNameError
+from medfuse.noise import (
+    CHOICES,
+    NoiseModel,
+    assess_noise,
+    denoise,
+    estimate_noise,
+    is_worth_denoising,
+    observe,
+)
+from medfuse.noise.drawing import correlated_normal, kept_by_smoothing
+from medfuse.noise.flatness import gain
+from medfuse.training.dead_leaves import dead_leaves
+
+from .test_noise import scene
+
+
+def leaves(seed=0, size=128):
+    return dead_leaves(np.random.default_rng(seed), size).image.astype(float)
+
+
+def drawn(model, seed=1, image=None):
+    return observe(scene() if image is None else image, model, np.random.default_rng(seed))
+
+
+class TestDrawing:
+    @pytest.mark.parametrize("signal", [0.0, 0.1, 0.5])
+    def test_rician_mean_and_variance(self, signal):
+        """E[M] = σ √(π/2) L½(−S²/2σ²), E[M²] = S² + 2σ² (Gudbjartsson & Patz 1995)."""
+        sigma = 0.1
+        model = NoiseModel(sigma**2, 0.0, "rice")
+        seen = drawn(model, image=np.full((500, 500), signal))
+        mean = sigma * math.sqrt(math.pi / 2) * float(eval_laguerre(0.5, -(signal**2) / (2 * sigma**2)))
+        assert seen.mean() == pytest.approx(mean, rel=0.01)
+        assert (seen**2).mean() == pytest.approx(signal**2 + 2 * sigma**2, rel=0.01)
+        assert model.unclip(mean) == pytest.approx(signal, abs=0.012)
+        assert model.deviation(mean) == pytest.approx(seen.std(), rel=0.05)
+
+    def test_log_speckle_is_ln_of_a_rayleigh_amplitude(self):
+        """Its mean lies γ/2 below that of the mean square, its deviation is π/√24, its skewness −1.14."""
+        model = NoiseModel(0.05**2, 0.0, "log-speckle")
+        seen = drawn(model, image=np.full((400, 400), 0.6))
+        scale = 0.05 / (math.pi / math.sqrt(24))
+        assert seen.mean() == pytest.approx(0.6 - scale * np.euler_gamma / 2, abs=1e-3)
+        assert seen.std() == pytest.approx(0.05, rel=0.02)
+        assert ((seen - seen.mean()) ** 3).mean() / seen.std() ** 3 == pytest.approx(-1.14, abs=0.1)
+        assert model.unclip(seen.mean()) == pytest.approx(0.6, abs=2e-3)
+
+    @pytest.mark.parametrize("widths", [(0.0, 0.0), (0.7, 1.2)])
+    def test_correlated_noise_has_variance_1_and_the_correlation_of_its_kernel(self, widths):
+        noise = correlated_normal((600, 600), widths, np.random.default_rng(0))
+        assert noise.std() == pytest.approx(1, rel=0.02)
+        for axis, width in enumerate(widths):
+            shifted = np.roll(noise, 2, axis)
+            expected = math.exp(-4 / (4 * width**2)) if width else 0.0  # of a Gaussian kernel
+            assert (noise * shifted).mean() == pytest.approx(expected, abs=0.02)
+
+    def test_answers_to_correlated_noise(self):
+        """The operator between pixels d apart leaves white noise as it is, and weakens what is correlated."""
+        assert [gain(0.0, d) for d in (1, 2, 3)] == pytest.approx([1, 1, 1])
+        rho = lambda k: math.exp(-(k**2) / (4 * 1.2**2))  # noqa: E731
+        for d in (1, 2, 3):
+            assert gain(1.2, d) == pytest.approx((6 - 8 * rho(d) + 2 * rho(2 * d)) / 6, rel=0.02, abs=1e-3)
+        assert kept_by_smoothing((0.0,)) == 1
+
+    def test_wrong_models_are_refused(self):
+        with pytest.raises(UnknownNameError, match="kind of noise"):
+            NoiseModel(0.1, 0.0, "pink")
+        with pytest.raises(ParameterError, match="at least 0"):
+            NoiseModel(-0.1, 0.0)
+        with pytest.raises(ParameterError, match="no multiplicative part"):
+            NoiseModel(0.1, 0.1, "rice")
+
+
+class TestEstimate:
+    @pytest.mark.parametrize("sigma", [0.04, 0.07, 0.12])
+    def test_rician(self, sigma):
+        model = estimate_noise(drawn(NoiseModel(sigma**2, 0.0, "rice")))
+        assert model.kind == "rice"
+        assert math.sqrt(model.additive) == pytest.approx(sigma, rel=0.15)
+        assert model.widths == (0.0, 0.0)
+
+    @pytest.mark.parametrize("width", [0.7, 1.2])
+    @pytest.mark.parametrize("seed", [0, 1])
+    def test_correlated(self, width, seed):
+        """A high-pass of 3×3 pixels alone would find 0.029 of 0.10 at a width of 0.7."""
+        model = estimate_noise(drawn(NoiseModel(0.1**2, 0.0, "gauss", (width, width)), seed))
+        assert model.level == pytest.approx(0.1, rel=0.25)
+        assert model.widths == pytest.approx((width, width), abs=0.15)
+
+    def test_correlated_along_one_axis(self):
+        model = estimate_noise(drawn(NoiseModel(0.08**2, 0.0, "gauss", (0.0, 1.0))))
+        assert model.widths[0] < 0.4
+        assert model.widths[1] == pytest.approx(1.0, abs=0.2)
+
+    def test_log_compressed_speckle(self):
+        bright = 0.35 + 0.5 * scene()
+        model = estimate_noise(drawn(NoiseModel(0.08**2, 0.0, "log-speckle"), image=bright))
+        assert model.kind == "log-speckle"
+        assert math.sqrt(model.additive) == pytest.approx(0.08, rel=0.2)
+
+    def test_what_is_known_wins(self):
+        seen = drawn(NoiseModel(0.07**2, 0.0))
+        assert estimate_noise(seen, "rice").kind == "rice"
+        assert estimate_noise(seen, "none").level == 0
+        with pytest.raises(UnknownNameError, match="kind of noise"):
+            estimate_noise(seen, "white")
+
+    def test_words(self):
+        words = {
+            kind: assess_noise(drawn(NoiseModel(0.07**2, 0.0, "rice")), kind).finding for kind in CHOICES
+        }
+        assert words["auto"].startswith("Rician noise of 0.07")
+        assert words["none"] == "none, as given"
+        assert "correlated" in assess_noise(drawn(NoiseModel(0.1**2, 0.0, "gauss", (1.0, 1.0)))).finding
+
+
+class TestTextureIsNotNoise:
+    @pytest.mark.parametrize("seed", range(6))
+    @pytest.mark.parametrize("size", [128, 256])
+    def test_clean_scenes_are_left_alone(self, seed, size):
+        """Leaves with textures of every spectrum, clean: nothing worth removing, at either sampling."""
+        image = leaves(seed, 256)
+        if size == 128:
+            image = image.reshape(128, 2, 128, 2).mean(axis=(1, 3))
+        assert not is_worth_denoising([estimate_noise(image)])
+
+    def test_textured_tissue_on_black(self):
+        grain = gaussian_filter(np.random.default_rng(0).standard_normal((160, 160)), 1.0)
+        image = (scene() * (1 + 0.8 * grain)).clip(0, 1)
+        clean = assess_noise(image)
+        assert clean.model.level == 0
+        assert "texture" in clean.finding
+        noisy = estimate_noise(drawn(NoiseModel(0.1**2, 0.0), image=image))
+        assert noisy.level == pytest.approx(0.1, rel=0.2)
+
+    @pytest.mark.parametrize(
+        ("model", "worth"),
+        [
+            (NoiseModel(0.0, 0.0), False),
+            (NoiseModel(0.01**2, 0.0), False),
+            (NoiseModel(0.03**2, 0.0), True),
+            (NoiseModel(0.03**2, 0.0, "gauss", (1.0, 1.0)), False),
+            (NoiseModel(0.05**2, 0.0, "gauss", (1.0, 1.0)), True),
+            (NoiseModel(0.0, 0.2**2, "speckle"), True),
+        ],
+    )
+    def test_what_is_worth_removing(self, model, worth):
+        assert is_worth_denoising([NoiseModel(0.0, 0.0), model]) is worth
+
+
+class TestDenoising:
+    def test_a_rice_model_pays_on_magnitudes(self):
+        """Rician noise lifts what is dark; taken for normal noise that stays."""
+        truth = scene()
+        seen = drawn(NoiseModel(0.08**2, 0.0, "rice"))
+        model = estimate_noise(seen)
+        models = (model, replace(model, kind="gauss"))
+        errors = [np.mean((denoise(seen, "nlm", one, unclip=True) - truth) ** 2) for one in models]
+        assert errors[0] < 0.5 * errors[1]
+
+    def test_the_right_level_pays_where_noise_is_correlated(self):
+        truth = scene()
+        seen = drawn(NoiseModel(0.1**2, 0.0, "gauss", (0.7, 0.7)))
+        fine = NoiseModel(0.029**2, 0.0)  # what a 3×3 high-pass finds
+        errors = [
+            np.mean((denoise(seen, "nlm", one, unclip=True) - truth) ** 2)
+            for one in (estimate_noise(seen), fine)
+        ]
+        assert errors[0] < 0.4 * errors[1]
+
+    def test_an_unknown_denoiser_is_refused(self):
+        with pytest.raises(UnknownNameError, match="denoiser"):
+            denoise(scene(), "bm4d", NoiseModel(0.01, 0.0))
