@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import zlib
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from medfuse.errors import ReadError
-from medfuse.io import read_volume
-from medfuse.volume import Geometry
+from medfuse.errors import ReadError, WriteError
+from medfuse.io import read_volume, write_volume
+from medfuse.volume import Geometry, Volume
 
 VALUES = np.arange(24, dtype="<i2").reshape(4, 3, 2)  # z, y, x
 
@@ -295,3 +296,302 @@ def test_an_unknown_voxel_type_is_refused(tmp_path: Path) -> None:
         read_volume(nrrd(tmp_path / "v.nrrd", type="block"))
     with pytest.raises(ReadError, match="ElementType 'MET_OTHER'; expected one such as MET_SHORT"):
         read_volume(mha(tmp_path / "v.mha", ElementType="MET_OTHER"))
+
+
+class TestOneHeader:
+    """What was checked is what is read: there is one parser."""
+
+    def test_a_pair_of_free_text_says_nothing_of_the_volume(self, tmp_path: Path) -> None:
+        for key in ("type", "space", "sizes", "space origin", "encoding", "kinds", "line skip"):
+            path = nrrd(tmp_path / "v.nrrd", extra=f"{key}:=T1 of (9,9,9)\n{key}:=again\nremark:=a: b\n")
+            volume = read_volume(path, modality="MR")
+            assert volume.geometry == GRID
+            np.testing.assert_array_equal(volume.array, VALUES)
+
+    def test_a_pair_does_not_hide_the_data_file(self, tmp_path: Path) -> None:
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (tmp_path / "secret.raw").write_bytes(VALUES.tobytes())
+        (folder / "v.raw").write_bytes(VALUES.tobytes())
+        path = nrrd(folder / "v.nhdr", b"", "data file:=v.raw\ndata file: ../secret.raw\n")
+        with pytest.raises(ReadError, match=r"names the data file '\.\./secret\.raw'"):
+            read_volume(path)
+
+    @pytest.mark.parametrize(
+        ("extra", "says"),
+        [
+            ("sizes: 2 3 4\n", "'sizes' is there twice"),
+            ("datafile: a\ndata file: b\n", "'data file' is there twice"),
+            ("Space Origin: (1,1,1)\n", "'space origin' is there twice"),
+            ("spacing: 1 1 1\n", "is no line of an NRRD header"),
+            (" labels: a b c\n", "is no line of an NRRD header"),
+            ("space dimension: 3\n", "both 'space' and 'space dimension'"),
+            ("spacings: 1 1 1\n", "both 'space directions' and spacings"),
+        ],
+    )
+    def test_a_nrrd_field_that_is_doubled_or_unknown_is_refused(
+        self, tmp_path: Path, extra: str, says: str
+    ) -> None:
+        with pytest.raises(ReadError, match=says):
+            read_volume(nrrd(tmp_path / "v.nrrd", extra=extra))
+
+    def test_a_field_before_what_it_rests_on_is_refused(self, tmp_path: Path) -> None:
+        path = nrrd(tmp_path / "v.nrrd")
+        content = path.read_bytes().replace(b"dimension: 3\n", b"", 1)
+        path.write_bytes(content.replace(b"kinds:", b"dimension: 3\nkinds:", 1))
+        with pytest.raises(ReadError, match="'sizes' stands before 'dimension', which must come first"):
+            read_volume(path)
+
+    @pytest.mark.parametrize("key", ["elementspacing", "DIMSIZE", "offset", "Elementtype"])
+    def test_a_metaimage_key_in_another_case_is_refused(self, tmp_path: Path, key: str) -> None:
+        usual = next(name for name in MHA if name.lower() == key.lower())
+        path = mha(tmp_path / "v.mha", **{usual: None, "Comment": "x", key: MHA[usual]})
+        with pytest.raises(ReadError, match=rf"the key '{key}' is not known \(case matters\); write {usual}"):
+            read_volume(path)
+
+    @pytest.mark.parametrize("key", ["ElementSpacing", "Position", "Orientation", "DimSize"])
+    def test_a_metaimage_key_that_is_there_twice_is_refused(self, tmp_path: Path, key: str) -> None:
+        path = mha(tmp_path / "v.mha")
+        path.write_bytes(f"ObjectType = Image\nNDims = 3\n{key} = 9 9 9\n".encode() + path.read_bytes()[29:])
+        with pytest.raises(ReadError, match="is there twice: which of them holds is unknown"):
+            read_volume(path)
+
+    def test_a_line_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        # MetaIO would look for the separator in the next line and lose that.
+        path = mha(tmp_path / "v.mha")
+        path.write_bytes(path.read_bytes().replace(b"ElementSpacing", b"a remark\nElementSpacing", 1))
+        with pytest.raises(ReadError, match="'a remark' is no line of a MetaImage header"):
+            read_volume(path)
+
+    def test_notes_of_the_user_may_be_doubled(self, tmp_path: Path) -> None:
+        path = mha(tmp_path / "v.mha")
+        path.write_bytes(path.read_bytes().replace(b"DimSize", b"Kinds = x\nKinds = y\nDimSize", 1))
+        assert read_volume(path).geometry == GRID
+
+    def test_the_voxel_limit_sees_the_true_sizes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MEDFUSE_MAX_VOXELS", "20")
+        with pytest.raises(ReadError, match="declares 2×3×4 voxels, more than the limit of 20"):
+            read_volume(nrrd(tmp_path / "v.nrrd", extra="sizes:=1 1 1\n"))
+
+
+RED = np.arange(72, dtype="u1").reshape(4, 3, 2, 3)  # z, y, x, channel
+FOUR = np.stack([VALUES, VALUES + 100, VALUES + 200])  # volumes, z, y, x
+
+
+class TestSpaces:
+    def test_las(self, tmp_path: Path) -> None:
+        path = nrrd(tmp_path / "v.nrrd", space="left-anterior-superior")
+        volume = read_volume(path, modality="MR")
+
+        assert volume.geometry.origin == (-90, 126, -72)
+        np.testing.assert_allclose(volume.geometry.world((1, 1, 1)), (-88, 124, -69))
+        image = SimpleITK.ReadImage(str(path))  # wrong before SimpleITK 2.5.6
+        np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((1, 1, 1)), (-88, 124, -69))
+
+    @pytest.mark.parametrize(
+        ("space", "corner"),
+        [
+            ("right-anterior-superior-time", (90, 126, -72)),
+            ("RAST", (90, 126, -72)),
+            ("LAST", (-90, 126, -72)),
+            ("left-posterior-superior-time", (-90, -126, -72)),
+        ],
+    )
+    def test_spaces_with_time(self, tmp_path: Path, space: str, corner: tuple) -> None:
+        path = nrrd(
+            tmp_path / "v.nrrd",
+            FOUR.tobytes(),
+            dimension="4",
+            space=space,
+            sizes="2 3 4 3",
+            space_directions="(2,0,0,0) (0,2,0,0) (0,0,3,0) (0,0,0,1.5)",
+            kinds="domain domain domain time",
+            space_origin="(-90,-126,-72,0)",
+        )
+        volume = read_volume(path, volume=2, modality="MR")
+
+        np.testing.assert_array_equal(volume.array, VALUES + 100)
+        assert volume.geometry.origin == corner
+        assert volume.notes == ("volume 2 of 3",)
+
+    @pytest.mark.parametrize(("unit", "scale"), [("um", 1e-3), ("µm", 1e-3), ("cm", 10), ("m", 1000)])
+    def test_units_become_millimetres_with_a_note(self, tmp_path: Path, unit: str, scale: float) -> None:
+        units = " ".join([f'"{unit}"'] * 3)
+        volume = read_volume(nrrd(tmp_path / "v.nrrd", extra=f"space units: {units}\n"), modality="MR")
+
+        expected = np.diag([scale, scale, scale, 1]) @ GRID.affine
+        np.testing.assert_allclose(volume.geometry.affine, expected)
+        assert volume.notes == (f"lengths converted from {unit} to millimetres",)
+
+    def test_units_of_spacings_and_of_a_metaimage(self, tmp_path: Path) -> None:
+        path = nrrd(
+            tmp_path / "v.nrrd",
+            space=None,
+            space_directions=None,
+            space_origin=None,
+            spacings="500 500 750",
+            units='"um" "um" "um"',
+        )
+        assert read_volume(path).geometry.spacing == (0.5, 0.5, 0.75)
+        volume = read_volume(mha(tmp_path / "v.mha", DistanceUnits="cm"), modality="MR")
+        assert volume.geometry.spacing == (20, 20, 30)
+        assert volume.geometry.origin == (-900, -1260, -720)
+        assert volume.notes == ("lengths converted from cm to millimetres",)
+
+    def test_mm_needs_no_note_and_what_is_unknown_is_refused(self, tmp_path: Path) -> None:
+        path = nrrd(tmp_path / "v.nrrd", extra='space units: "mm" "" "mm"\n')
+        assert read_volume(path, modality="MR").notes == ()
+        with pytest.raises(ReadError, match="lengths in 'parsec'; expected one such as mm or um"):
+            read_volume(nrrd(tmp_path / "v.nrrd", extra='space units: "parsec" "mm" "mm"\n'))
+        with pytest.raises(ReadError, match="DistanceUnits 'inch'; expected mm, um or cm"):
+            read_volume(mha(tmp_path / "v.mha", DistanceUnits="inch"))
+
+    @pytest.mark.parametrize("suffix", WRITERS)
+    def test_a_shear_is_straightened_with_a_note(self, tmp_path: Path, suffix: str) -> None:
+        sheared = np.diag([2.0, 2.0, 3.0])
+        sheared[1, 2] = 1.5  # gantry tilt: each slice 1.5 mm further along y
+        index = np.stack(np.meshgrid(*(np.arange(n) for n in (7, 6, 5)), indexing="ij"), -1)
+        ramp = ((index @ sheared.T) @ (2, 3, -1)).astype("<f4").T
+        directions = " ".join("({},{},{})".format(*column) for column in sheared.T)
+        unit = (sheared / np.linalg.norm(sheared, axis=0)).T.ravel()
+        changes = {
+            ".nrrd": {
+                "type": "float",
+                "sizes": "7 6 5",
+                "space_directions": directions,
+                "space_origin": "(0,0,0)",
+            },
+            ".mha": {
+                "ElementType": "MET_FLOAT",
+                "DimSize": "7 6 5",
+                "TransformMatrix": " ".join(map(repr, unit.tolist())),
+                "ElementSpacing": f"2 2 {float(np.hypot(3, 1.5))!r}",
+                "Offset": "0 0 0",
+            },
+        }[suffix]
+        volume = read_volume(WRITERS[suffix](tmp_path / f"v{suffix}", ramp.tobytes(), **changes))
+
+        assert any("sheared by 26.6°; interpolated" in note for note in volume.notes)
+        assert volume.valid is not None
+        points = volume.geometry.world(np.argwhere(volume.valid)[:, ::-1])
+        np.testing.assert_allclose(volume.array[volume.valid], points @ (2, 3, -1), atol=1e-3)
+
+
+class TestValueAxes:
+    """Only RGB kinds and triplets of 8 bits are colour; a list is a list of volumes."""
+
+    DIRECTIONS = "none (2,0,0) (0,2,0) (0,0,3)"
+
+    def four(self, path: Path, kind: str | None, data: np.ndarray, **changes: str) -> Path:
+        count = data.shape[-1]
+        kinds = None if kind is None else f"{kind} domain domain domain"
+        return nrrd(
+            path,
+            data.tobytes(),
+            dimension="4",
+            sizes=f"{count} 2 3 4",
+            space_directions=self.DIRECTIONS,
+            kinds=kinds,
+            **changes,
+        )
+
+    @pytest.mark.parametrize("kind", ["list", "none", "vector", "covariant-vector", "3-vector", "???", None])
+    def test_three_numbers_of_16_bits_are_three_volumes(self, tmp_path: Path, kind: str | None) -> None:
+        path = self.four(tmp_path / "v.nrrd", kind, np.moveaxis(FOUR, 0, -1))
+        with pytest.raises(ReadError, match="holds 3 volumes; choose one"):
+            read_volume(path)
+        volume = read_volume(path, volume=3)
+        np.testing.assert_array_equal(volume.array, VALUES + 200)
+        assert volume.geometry == GRID
+
+    @pytest.mark.parametrize("kind", ["RGB-color", "3-color", "vector", "none", None])
+    def test_triplets_of_8_bits_are_colour(self, tmp_path: Path, kind: str | None) -> None:
+        volume = read_volume(self.four(tmp_path / "v.nrrd", kind, RED, type="uchar"))
+        np.testing.assert_array_equal(volume.array, RED)
+
+    def test_a_list_of_8_bits_is_a_list(self, tmp_path: Path) -> None:
+        path = self.four(tmp_path / "v.nrrd", "list", RED, type="uchar")
+        np.testing.assert_array_equal(read_volume(path, volume=1).array, RED[..., 0])
+
+    def test_rgb_of_16_bits_is_colour(self, tmp_path: Path) -> None:
+        path = self.four(tmp_path / "v.nrrd", "RGB-color", np.moveaxis(FOUR, 0, -1))
+        np.testing.assert_array_equal(read_volume(path).array, np.moveaxis(FOUR, 0, -1))
+
+    def test_complex_voxels_are_refused(self, tmp_path: Path) -> None:
+        path = self.four(tmp_path / "v.nrrd", "complex", np.moveaxis(FOUR[:2], 0, -1))
+        with pytest.raises(ReadError, match="complex voxels; save the magnitude"):
+            read_volume(path)
+
+    def test_channels_of_a_metaimage(self, tmp_path: Path) -> None:
+        three = mha(tmp_path / "v.mha", np.moveaxis(FOUR, 0, -1).tobytes(), ElementNumberOfChannels="3")
+        np.testing.assert_array_equal(read_volume(three, volume=2).array, VALUES + 100)
+        colour = mha(tmp_path / "c.mha", RED.tobytes(), ElementNumberOfChannels="3", ElementType="MET_UCHAR")
+        np.testing.assert_array_equal(read_volume(colour).array, RED)
+
+    def test_colour_that_is_no_8_bits_is_written_to_nrrd_alone(self, tmp_path: Path) -> None:
+        colour = Volume(RED / 100, GRID)
+        write_volume(colour, tmp_path / "v.nrrd")
+        np.testing.assert_array_equal(read_volume(tmp_path / "v.nrrd").array, colour.array)
+        with pytest.raises(WriteError, match=r"would be read as three volumes: write \.nrrd instead"):
+            write_volume(colour, tmp_path / "v.mha")
+
+
+class TestEncodings:
+    TEXT = " ".join(map(str, VALUES.ravel())).encode()
+    STORED = {  # noqa: RUF012
+        "ascii": TEXT,
+        "txt": TEXT.replace(b" ", b"\n"),
+        "hex": VALUES.tobytes().hex().encode(),
+        "bz2": bz2.compress(VALUES.tobytes()),
+        "gz": gzip.compress(VALUES.tobytes()),
+    }
+
+    @pytest.mark.parametrize("encoding", ["ascii", "txt", "hex", "bz2", "gz"])
+    def test_all_of_nrrd(self, tmp_path: Path, encoding: str) -> None:
+        data = self.STORED[encoding]
+        np.testing.assert_array_equal(
+            read_volume(nrrd(tmp_path / "v.nrrd", data, encoding=encoding)).array, VALUES
+        )
+        with pytest.raises(ReadError, match=r"the file holds fewer|cannot be read"):
+            read_volume(nrrd(tmp_path / "v.nrrd", data[: len(data) // 2], encoding=encoding))
+
+    def test_text_of_metaimage_and_what_does_not_fit(self, tmp_path: Path) -> None:
+        path = mha(tmp_path / "v.mha", self.TEXT, BinaryData="False")
+        np.testing.assert_array_equal(read_volume(path).array, VALUES)
+        path = mha(tmp_path / "v.mha", b"300 " + self.TEXT, BinaryData="False", ElementType="MET_UCHAR")
+        with pytest.raises(ReadError, match="a voxel does not fit into uint8"):
+            read_volume(path)
+
+    @pytest.mark.parametrize(("skip", "before", "after"), [("5", b"#####", b""), ("-1", b"#######", b"")])
+    def test_bytes_to_skip(self, tmp_path: Path, skip: str, before: bytes, after: bytes) -> None:
+        (tmp_path / "v.raw").write_bytes(before + VALUES.tobytes() + after)
+        for path in (
+            nrrd(tmp_path / "v.nhdr", b"", byte_skip=skip, data_file="v.raw"),
+            mha(tmp_path / "v.mhd", b"", "v.raw", HeaderSize=skip),
+        ):
+            np.testing.assert_array_equal(read_volume(path).array, VALUES)
+
+    def test_big_endian(self, tmp_path: Path) -> None:
+        data = VALUES.astype(">i2").tobytes()
+        for path in (
+            nrrd(tmp_path / "v.nrrd", data, endian="big"),
+            mha(tmp_path / "v.mha", data, BinaryDataByteOrderMSB="True"),
+        ):
+            np.testing.assert_array_equal(read_volume(path).array, VALUES)
+        with pytest.raises(ReadError, match="endian ''; expected little or big"):
+            read_volume(nrrd(tmp_path / "v.nrrd", endian=None))
+
+    def test_a_data_file_with_a_name_of_other_letters(self, tmp_path: Path) -> None:
+        (tmp_path / "Schädel 1.raw").write_bytes(VALUES.tobytes())
+        for path in (
+            nrrd(tmp_path / "v.nhdr", b"", data_file="./Schädel 1.raw"),
+            mha(tmp_path / "v.mhd", b"", "Schädel 1.raw"),
+        ):
+            np.testing.assert_array_equal(read_volume(path).array, VALUES)
+
+    def test_intensities_by_a_function_are_refused(self, tmp_path: Path) -> None:
+        assert read_volume(mha(tmp_path / "v.mha", ElementToIntensityFunctionSlope="1"))
+        with pytest.raises(ReadError, match="ElementToIntensityFunctionSlope 2"):
+            read_volume(mha(tmp_path / "v.mha", ElementToIntensityFunctionSlope="2"))

@@ -151,6 +151,7 @@ def regular_file_beside(header: Path, name: str) -> Path:
 
     ITK would follow any path it is given, ``/etc/passwd`` too.
     """
+    name = name.removeprefix("./")
     candidate = header.parent / name
     inside = Path(name).name == name and name not in ("", ".", "..")
     if not inside or candidate.is_symlink() or not candidate.is_file():

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import ReadError
 from ..files import one_line, reading
+from ..sitk_files import to_read
 from .headers import DicomHeader
 from .parse import load
 from .rle import decode_rle
@@ -208,7 +209,8 @@ def _decompress_by_gdcm(header: DicomHeader) -> np.ndarray:
             "decompress the file with gdcmconv --raw or dcmdjpeg"
         )
     try:
-        image = SimpleITK.ReadImage(str(header.path), imageIO="GDCMImageIO")
+        with to_read(header.path) as path:
+            image = SimpleITK.ReadImage(path, imageIO="GDCMImageIO")
     except RuntimeError as error:
         name = UID(header.transfer_syntax).name
         raise ReadError(

@@ -37,8 +37,8 @@ class Format:
 
 
 _NIFTI = Format("NIfTI", ".nifti")
-_NRRD = Format("NRRD", ".itk")
-_METAIMAGE = Format("MetaImage", ".itk")
+_NRRD = Format("NRRD", ".nrrd")
+_METAIMAGE = Format("MetaImage", ".metaimage")
 
 VOLUMES = {
     ".nii.gz": _NIFTI,
@@ -50,8 +50,8 @@ VOLUMES = {
     ".hdr.gz": Format("NIfTI", ".nifti", writable=False),
     ".img": Format("NIfTI", ".nifti", writable=False),
     ".img.gz": Format("NIfTI", ".nifti", writable=False),
-    ".nhdr": Format("NRRD", ".itk", writable=False),
-    ".mhd": Format("MetaImage", ".itk", writable=False),
+    ".nhdr": Format("NRRD", ".nrrd", writable=False),
+    ".mhd": Format("MetaImage", ".metaimage", writable=False),
     ".mgz": Format("FreeSurfer", ".freesurfer", writable=False),
     ".mgh": Format("FreeSurfer", ".freesurfer", writable=False),
 }

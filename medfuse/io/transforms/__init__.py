@@ -29,7 +29,7 @@ from ...transforms import Matrix, flipped, to_affine
 from ...transforms import inverse as inverse_of
 from ...volume import Geometry
 from ..files import existing, reading, replacing
-from ..formats.itk import first_reason
+from ..sitk_files import first_reason, to_read, to_write
 from . import lta, matrices
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def _read_itk(path: Path) -> SimpleITK.Transform:
     import SimpleITK
 
     try:
-        transform = SimpleITK.ReadTransform(str(path))
+        with to_read(path) as name:
+            transform = SimpleITK.ReadTransform(name)
     except RuntimeError as error:
         raise ReadError(f"{path}: cannot be read as a transform: {first_reason(error)}") from error
     if transform.GetDimension() != 3:
@@ -184,5 +185,5 @@ def write_transform(transform: SimpleITK.Transform, path: str | Path, *, overwri
         raise WriteError(
             f"{path}: transforms are written as {', '.join(_WRITTEN)}; choose one of these suffixes"
         )
-    with replacing(path, overwrite) as temporary:
-        SimpleITK.WriteTransform(transform, str(temporary))
+    with replacing(path, overwrite) as temporary, to_write(temporary) as name:
+        SimpleITK.WriteTransform(transform, name)
