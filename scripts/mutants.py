@@ -32,6 +32,7 @@ ROOMS = {  # folder or module of the package: the tests beside it
 }
 COPIED = ("medfuse", "tests", "scripts", "benchmarks", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 KILLED = {"killed", "timeout", "segfault", "check was interrupted by user"}  # the last: tests not collected
+PLUGINS = ("-p", "no:cacheprovider", "-p", "fastest_first")
 TIMES_CLEAN = 15  # the time limit as a multiple of the tests' time without a change, as mutmut has it
 
 
@@ -74,7 +75,7 @@ def _copy(scratch: Path, room: str, keyword: str) -> Path:
         "source_paths": [source_of(copy, room).relative_to(copy).as_posix()],
         "also_copy": [name for name in COPIED if (copy / name).exists()],
         "pytest_add_cli_args_test_selection": tests_beside(copy, room),
-        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-k", keyword],
+        "pytest_add_cli_args": [*PLUGINS, "-k", keyword],
         "process_isolation": "forkserver",  # torch and SimpleITK start threads, which a fork loses
         "use_git_change_detection": False,
         "timeout_multiplier": float(TIMES_CLEAN),
@@ -139,7 +140,7 @@ def _sample(mutants: Iterator[str], size: int, seed: int) -> list[str]:
 
 
 def _environment(copy: Path, **more: str) -> dict[str, str]:
-    path = os.pathsep.join(str(copy / "mutants" / folder) for folder in (".", "tests"))
+    path = os.pathsep.join(str(copy / "mutants" / folder) for folder in (".", "tests", "scripts"))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
