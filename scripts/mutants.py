@@ -140,7 +140,7 @@ def _sample(mutants: Iterator[str], size: int, seed: int) -> list[str]:
 
 
 def _environment(copy: Path, **more: str) -> dict[str, str]:
-    path = os.pathsep.join(str(copy / "mutants" / folder) for folder in (".", "tests", "scripts"))
+    path = os.pathsep.join([str(copy / "mutants"), str(copy / "scripts")])  # scripts: for the plugin
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
