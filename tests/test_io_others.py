@@ -14,8 +14,8 @@ from oriented import ORIENTED
 from PIL import Image
 
 from medfuse.errors import ReadError
-from medfuse.io import describe, read_image, sha256_of, write_volume
-from medfuse.volume import Volume
+from medfuse.io import describe, read_image, sha256_of, sha256_of_input, write_volume
+from medfuse.volume import Geometry, Volume
 
 GRID = ORIENTED["oblique"]
 GREY = np.random.default_rng(0).integers(0, 256, (5, 7)).astype("u1")
@@ -191,6 +191,82 @@ class TestFingerprints:
     def test_of_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(ReadError, match="does not exist"):
             sha256_of(tmp_path / "gone")
+
+
+class TestInputs:
+    """All files that voxels may come from belong to an input's fingerprint, and no others."""
+
+    STORED = np.random.default_rng(1).integers(0, 900, (3, 4, 4)).astype("i2")
+
+    @staticmethod
+    def listing(*files: Path, folder: Path) -> str:
+        """What the docstring says, in other words."""
+        names = sorted(file.relative_to(folder).as_posix() for file in files)
+        lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
+    def test_a_file_that_holds_all_itself(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"v{suffix}"
+        if suffix in (".png", ".tif"):
+            Image.fromarray(GREY).save(path)
+        else:
+            write_volume(Volume(np.ones(GRID.shape), GRID), path)
+        before = sha256_of_input(path)
+        assert before == hashlib.sha256(path.read_bytes()).hexdigest()
+        (tmp_path / "other.dcm").write_text("beside it")
+        assert sha256_of_input(str(path)) == before
+
+    @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+    def test_the_data_beside_a_header(self, tmp_path: Path, suffix: str) -> None:
+        import SimpleITK as sitk
+
+        for name, seed in (("a", 1), ("b", 2)):
+            array = np.random.default_rng(seed).random((3, 4, 5)).astype("f4")
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"{name}{suffix}"))
+        header, data = tmp_path / f"a{suffix}", tmp_path / "a.raw"
+        before = sha256_of_input(header)
+        assert before == self.listing(header, data, folder=tmp_path)
+        (tmp_path / "b.raw").write_bytes(b"another volume")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "fused.nii.gz").write_bytes(b"a result beside its source")
+        assert sha256_of_input(header) == before
+        data.write_bytes(data.read_bytes()[::-1])
+        assert sha256_of_input(header) != before
+
+    def test_the_series_of_one_file(self, tmp_path: Path) -> None:
+        own = write_series(tmp_path / "s", self.STORED, Geometry((4, 4, 3), (1, 1, 2)))
+        other = write_series(tmp_path / "t", self.STORED, Geometry((4, 4, 3), (1, 1, 2)), seed=2)
+        for file in other:
+            file.rename(tmp_path / "s" / f"other-{file.name}")
+        (tmp_path / "s" / "notes.txt").write_text("none of it")
+        digests = {sha256_of_input(file) for file in own}
+        assert digests == {self.listing(*own, folder=tmp_path / "s")}
+        (tmp_path / "s" / "notes.txt").write_text("changed")
+        assert {sha256_of_input(own[0])} == digests
+        own[2].write_bytes(own[2].read_bytes() + b"\0\0")
+        assert {sha256_of_input(file) for file in own} != digests
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        write_series(tmp_path / "s", self.STORED, Geometry((4, 4, 3), (1, 1, 2)))
+        assert sha256_of_input(tmp_path / "s") == sha256_of(tmp_path / "s")
+
+    def test_by_the_command_of_the_docstring(self, tmp_path: Path) -> None:
+        import SimpleITK as sitk
+
+        sitk.WriteImage(sitk.GetImageFromArray(np.ones((3, 4, 5), "f4")), str(tmp_path / "a.mhd"))
+        command = "printf '%s\\0' FILES | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+        assert command in (sha256_of_input.__doc__ or "")
+        words = ["bash", "-c", command.replace("FILES", "a.raw a.mhd")]
+        try:
+            done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("needs bash, sort, xargs and sha256sum")
+        assert done.stdout.split()[0] == sha256_of_input(tmp_path / "a.mhd")
+
+    def test_of_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(ReadError, match="does not exist"):
+            sha256_of_input(tmp_path / "gone.mhd")
 
 
 class TestDescribe:

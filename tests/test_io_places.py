@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from medfuse.cli import app
 from medfuse.errors import ReadError, SeriesError
-from medfuse.io import describe, read_volume
+from medfuse.io import describe, read_volume, sha256_of_input
 
 GRID = ORIENTED["oblique"]
 STORED = np.random.default_rng(0).integers(0, 2000, GRID.shape).astype("u2")
@@ -98,6 +98,17 @@ class TestDirectory:
         np.testing.assert_array_equal(read_volume(disc).array, STORED - 1024.0)
         (one,) = describe(disc)
         assert one.images == 5
+
+    def test_its_fingerprint_is_that_of_all_it_lists(self, disc: Path) -> None:
+        (disc.parent / "README").write_text("of the viewer")
+        before = sha256_of_input(disc)
+        image = next(
+            path for path in sorted(disc.parent.rglob("*")) if path.is_file() and path.parent != disc.parent
+        )
+        (disc.parent / "README").unlink()
+        assert sha256_of_input(disc) == before
+        image.write_bytes(image.read_bytes() + b"\0\0")
+        assert sha256_of_input(disc) != before
 
     def test_does_not_read_what_it_does_not_list(self, disc: Path) -> None:
         write_series(disc.parent / "more", STORED, GRID, seed=9)

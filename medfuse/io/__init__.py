@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .catalogue import Description, describe
 from .formats.images import read_image
-from .hashes import sha256_of
+from .hashes import sha256_of, sha256_of_input
 from .options import ReadOptions
 from .transforms import open_transform, read_transform, write_transform
 from .volume_files import read_volume, write_volume
@@ -22,6 +22,7 @@ __all__ = [
     "read_transform",
     "read_volume",
     "sha256_of",
+    "sha256_of_input",
     "write_transform",
     "write_volume",
 ]

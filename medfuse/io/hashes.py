@@ -1,14 +1,17 @@
-"""Fingerprints of inputs, for the provenance."""
+"""Fingerprints of inputs, for the provenance and for what a batch keeps."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ReadError
 from .files import existing, files_below
+from .formats import format_of, is_picture
+from .formats.itk_header import data_file
 
-__all__ = ["sha256_of"]
+__all__ = ["sha256_of", "sha256_of_input"]
 
 _CHUNK = 1 << 20
 
@@ -31,13 +34,53 @@ def sha256_of(path: str | Path) -> str:
     """
     path = existing(path)
     try:
-        if path.is_file():
-            return _sha256(path)
-        named = {file.relative_to(path).as_posix(): file for file in files_below(path)}
-        lines = (f"{_sha256(named[name])}  {name}\n" for name in sorted(named, key=str.encode))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return _sha256(path) if path.is_file() else _listing(path, files_below(path))
     except OSError as error:
         raise ReadError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def sha256_of_input(path: str | Path) -> str:
+    """SHA-256 of all files that :func:`medfuse.read_volume` may take voxels from when it is given ``path``.
+
+    Where ``path`` is a folder, or a file that holds all itself, it is that of :func:`sha256_of`.  A file
+    that stands for others counts with them: the data file beside a ``.mhd`` or ``.nhdr``, the whole series
+    of one DICOM file, the images that a DICOMDIR lists.  It is then the SHA-256 of the text that
+    ``sha256sum`` prints for these files, named from the file's folder and sorted by the bytes of the names::
+
+        cd FOLDER && printf '%s\\0' FILES | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+
+    Raises
+    ------
+    ReadError
+        If the path does not exist or cannot be read.
+    """
+    path = existing(path)
+    files = {path} if path.is_dir() else {path, *_others(path)}
+    if len(files) == 1:
+        return sha256_of(path)
+    try:
+        return _listing(path.parent, files)
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _others(path: Path) -> Iterable[Path]:
+    """The files that are read with a file."""
+    kind = format_of(path)
+    if kind is not None:
+        return (data_file(path),) if kind[0] in (".mhd", ".nhdr") else ()
+    from . import dicom
+
+    if is_picture(path) or not dicom.looks_like_dicom(path):
+        return ()
+    return dicom.files_of(path)
+
+
+def _listing(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 of what ``sha256sum`` prints for files below a folder."""
+    named = {file.relative_to(folder).as_posix(): file for file in files}
+    lines = (f"{_sha256(named[name])}  {name}\n" for name in sorted(named, key=str.encode))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:

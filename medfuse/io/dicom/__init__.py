@@ -15,6 +15,7 @@ reads pictures, ``reader`` puts them together.  ``write`` makes a derived series
 
 from __future__ import annotations
 
+from .discovery import files_of
 from .identity import has_frame_of_reference, notes_on_patients, notes_on_writing
 from .parse import looks_like_dicom
 from .reader import inspect, read
@@ -23,6 +24,7 @@ from .write_registration import write_registration
 
 __all__ = [
     "Source",
+    "files_of",
     "has_frame_of_reference",
     "inspect",
     "looks_like_dicom",

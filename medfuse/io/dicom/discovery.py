@@ -15,7 +15,7 @@ from .headers import DicomHeader, is_uid, read_header
 from .kinds import is_image, is_localizer, is_ultrasound_picture, refusal_of
 from .parse import looks_like_dicom
 
-__all__ = ["FoundSeries", "Series", "checked", "choose", "find_series"]
+__all__ = ["FoundSeries", "Series", "checked", "choose", "files_of", "find_series"]
 
 _LISTED = 12  # series in a message
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -86,6 +86,11 @@ def find_series(path: Path) -> FoundSeries:
     found = [_series(uid, group) for uid, group in groups.items()]
     found.sort(key=lambda series: (series.first.get("SeriesNumber", 0), series.uid))
     return FoundSeries(tuple(found), damaged)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of the series of one file, or of all that a DICOMDIR lists."""
+    return [header.path for series in find_series(path).series for header in series.headers]
 
 
 def _siblings(path: Path) -> list[Path]:
