@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from medfuse import Geometry, Recipe, Study, run_study, write_result, write_volume
+from medfuse import Geometry, InputVolume, Recipe, Study, run_study, write_result, write_volume
 from medfuse.batch import Limits, Planned, run_batch
 from medfuse.batch.results.tables import write_outputs
 from medfuse.batch.running.child import _children
@@ -69,7 +69,7 @@ def make_studies(folder: Path, grid: Geometry, n: int, distinct: int) -> list[Pl
         for path, contrast in zip(paths, ("CT", "T1"), strict=True):
             if not path.exists():
                 write_volume(render(contrast, grid, head=head, seed=i), path)
-        pairs.append(Study(paths[0], (paths[1],), ("CT", "MR")))
+        pairs.append(Study(InputVolume(paths[0], "CT"), InputVolume(paths[1], "MR")))
     return [Planned(f"s{i:04d}", pairs[i % distinct]) for i in range(n)]
 
 

@@ -13,15 +13,16 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .errors import Cancelled, MedfuseError
-    from .fusion import METHODS, Fused, FusionMethod, fuse
+    from .fusion import METHODS, Fused, FusionMethod, fuse, make_method
     from .intensity import Window, rescale
     from .io import read_volume, write_volume
     from .metrics import METRICS, Metric, Scores, evaluate
-    from .pipeline import StudyResult, run_study
-    from .recipe import Recipe, Study
+    from .pipeline import Aligned, StudyResult, align, run_study
+    from .recipe import Recipe
     from .registration import Registration, register
-    from .report import write_result
+    from .report import write_aligned, write_result
     from .resampling import resample
+    from .study import InputVolume, Study
     from .volume import Geometry, Volume
 
 _HOME = {
@@ -31,6 +32,7 @@ _HOME = {
     "Fused": "fusion",
     "FusionMethod": "fusion",
     "fuse": "fusion",
+    "make_method": "fusion",
     "Window": "intensity",
     "rescale": "intensity",
     "read_volume": "io",
@@ -39,14 +41,18 @@ _HOME = {
     "Metric": "metrics",
     "Scores": "metrics",
     "evaluate": "metrics",
+    "Aligned": "pipeline",
     "StudyResult": "pipeline",
+    "align": "pipeline",
     "run_study": "pipeline",
     "Recipe": "recipe",
-    "Study": "recipe",
     "Registration": "registration",
     "register": "registration",
+    "write_aligned": "report",
     "write_result": "report",
     "resample": "resampling",
+    "InputVolume": "study",
+    "Study": "study",
     "Geometry": "volume",
     "Volume": "volume",
 }
@@ -54,10 +60,12 @@ _HOME = {
 __all__ = [
     "METHODS",
     "METRICS",
+    "Aligned",
     "Cancelled",
     "Fused",
     "FusionMethod",
     "Geometry",
+    "InputVolume",
     "MedfuseError",
     "Metric",
     "Recipe",
@@ -68,13 +76,16 @@ __all__ = [
     "Volume",
     "Window",
     "__version__",
+    "align",
     "evaluate",
     "fuse",
+    "make_method",
     "read_volume",
     "register",
     "resample",
     "rescale",
     "run_study",
+    "write_aligned",
     "write_result",
     "write_volume",
 ]

@@ -1,4 +1,4 @@
-"""What to work on (:class:`Study`) and what to do (:class:`Recipe`).
+"""What to do with a study (:class:`medfuse.Study`).
 
 The command line, a TOML file, the provenance and the panel in 3D Slicer all hold the same fields.
 """
@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import ParameterError, ReadError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
-from .io import ReadOptions
-from .io.transforms import CONVENTIONS
 from .metrics import PROFILES
 from .registration import KINDS, PRESETS
 from .resampling import parse_grid
-from .volume import MODALITIES
 
-__all__ = ["INTERPOLATIONS", "STARTS", "Recipe", "Study"]
+__all__ = ["INTERPOLATIONS", "STARTS", "Recipe"]
 
 STARTS = ("auto", "search", "header")
 """Where the search for a pose begins, if neither a transform nor landmarks are given: ``search`` tries many
@@ -28,99 +25,6 @@ poses, ``header`` trusts the headers roughly, ``auto`` does so where both name o
 
 INTERPOLATIONS = ("linear", "bspline", "nearest")
 """Those of :data:`medfuse.resampling.INTERPOLATIONS` that suit pictures."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """The files of one case.
-
-    Parameters
-    ----------
-    fixed:
-        The volume whose grid the result lies on: a file, or a folder with a DICOM series.
-    moving:
-        One or more volumes that are brought onto it.
-    modalities:
-        Modality of each volume, the fixed one first, where the files do not say ("" to leave it to the file);
-        empty for all.
-    initial_transforms:
-        Transform file of each moving volume, or None; empty for all.
-    reading:
-        How each volume is read, the fixed one first, where its file leaves a choice; empty for none.
-    conventions:
-        What each transform file's numbers mean, one of :data:`medfuse.io.transforms.CONVENTIONS` or ""
-        (see there); empty for all.
-    landmarks:
-        For each moving volume the files with landmarks of the fixed and of this volume, or None; empty
-        for all.
-
-    Raises
-    ------
-    ParameterError
-        If there is no moving volume, a list is not as long as it must be, or a volume has both a
-        transform and landmarks, or a convention without a transform.
-    UnknownNameError
-        For a modality or convention that does not exist.
-    """
-
-    fixed: Path
-    moving: tuple[Path, ...]
-    modalities: tuple[str, ...] = ()
-    initial_transforms: tuple[Path | None, ...] = ()
-    reading: tuple[ReadOptions, ...] = ()
-    conventions: tuple[str, ...] = ()
-    landmarks: tuple[tuple[Path, Path] | None, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fixed", Path(self.fixed))
-        object.__setattr__(self, "moving", tuple(Path(path) for path in self.moving))
-        object.__setattr__(self, "modalities", tuple(self.modalities))
-        given = tuple(Path(path) if path else None for path in self.initial_transforms)
-        object.__setattr__(self, "initial_transforms", given)
-        object.__setattr__(self, "reading", tuple(self.reading))
-        object.__setattr__(self, "conventions", tuple(self.conventions))
-        pairs = tuple((Path(pair[0]), Path(pair[1])) if pair else None for pair in self.landmarks)
-        object.__setattr__(self, "landmarks", pairs)
-        if not self.moving:
-            raise ParameterError(
-                "one volume only: fusion needs a fixed volume and one or more moving volumes"
-            )
-        _check_length("modalities", self.modalities, len(self.moving) + 1, "volumes, fixed first")
-        _check_length("reading options", self.reading, len(self.moving) + 1, "volumes, fixed first")
-        _check_length("initial transforms", self.initial_transforms, len(self.moving), "moving volumes")
-        for modality in self.modalities:
-            if modality and modality not in MODALITIES:
-                raise UnknownNameError("modality", modality, MODALITIES)
-        self._check_starts()
-
-    def _check_starts(self) -> None:
-        count = len(self.moving)
-        _check_length("transform conventions", self.conventions, count, "moving volumes")
-        _check_length("pairs of landmark files", self.landmarks, count, "moving volumes")
-        none = (None,) * count
-        starts = (self.initial_transforms or none, self.conventions or none, self.landmarks or none)
-        for transform, convention, landmarks in zip(*starts, strict=True):
-            if convention and convention not in CONVENTIONS:
-                raise UnknownNameError("transform convention", convention, CONVENTIONS)
-            if convention and transform is None:
-                raise ParameterError(
-                    f"transform convention {convention!r}: there is no transform file it is for"
-                )
-            if transform is not None and landmarks is not None:
-                raise ParameterError(
-                    f"a moving volume has both a transform ({transform}) and landmarks: give one of them"
-                )
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """All volumes, the fixed one first."""
-        return (self.fixed, *self.moving)
-
-    @property
-    def start_files(self) -> tuple[Path, ...]:
-        """The files of transforms and landmarks, in the order of the moving volumes."""
-        transforms = [path for path in self.initial_transforms if path is not None]
-        return (*transforms, *(path for pair in self.landmarks if pair for path in pair))
 
 
 @dataclass(frozen=True)
@@ -216,6 +120,11 @@ class Recipe:
         values = {name: value for name, value in common.items() if name in known}
         return make_method(method, {**values, **self.parameters}, self.preset)
 
+    def on_cpu(self) -> Recipe:
+        """The same recipe on the CPU: what it needs can be looked at where its device is not there."""
+        named = {"device": "cpu"} if "device" in self.parameters else {}
+        return replace(self, device="cpu", parameters={**self.parameters, **named})
+
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """Read a recipe from a TOML file whose keys are the fields above, ``parameters`` being a table.
@@ -259,10 +168,3 @@ class Recipe:
         import tomli_w
 
         Path(path).write_text(tomli_w.dumps(self.to_mapping()), encoding="utf-8")
-
-
-def _check_length(what: str, values: tuple[Any, ...], expected: int, of: str) -> None:
-    if values and len(values) != expected:
-        raise ParameterError(
-            f"{len(values)} {what} for {expected} {of}: give one for each, in order, or none"
-        )

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from waiting import comes_true
 
-from medfuse import METHODS, Geometry, Recipe, Study, read_volume, run_study, write_volume
+from medfuse import METHODS, Geometry, InputVolume, Recipe, Study, read_volume, run_study, write_volume
 from medfuse.batch import Planned
 from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.phantom import Head, render
@@ -53,12 +53,13 @@ def faulty_methods(folder, monkeypatch):
 
 
 def planned(volumes, i, **overrides):
-    study = Study(volumes / f"{i:02d} CT.nii.gz", (volumes / f"{i:02d} T1.nii.gz",), ("CT", "MR"))
-    return Planned(f"s{i:02d}", study, overrides)
+    ct, t1 = (volumes / f"{i:02d} {contrast}.nii.gz" for contrast in ("CT", "T1"))
+    return Planned(f"s{i:02d}", Study(InputVolume(ct, "CT"), InputVolume(t1, "MR")), overrides)
 
 
 def with_moving(one, name):
-    return replace(one, study=replace(one.study, moving=(one.study.fixed.with_name(name),)))
+    moving = replace(one.study.moving[0], path=one.study.fixed.path.with_name(name))
+    return replace(one, study=Study(one.study.fixed, moving))
 
 
 @contextmanager

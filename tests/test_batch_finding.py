@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from dicom_factory import write_series
 
-from medfuse import Geometry, Recipe, Study, read_volume
+from medfuse import Geometry, InputVolume, Recipe, Study, read_volume
 from medfuse.batch import find_studies, read_table, write_table
 from medfuse.batch.finding.planning import Planned, recipe_of
 from medfuse.batch.finding.pseudonyms import Pseudonyms
@@ -56,10 +56,11 @@ class TestTable:
         a, b = read_table(path)
         assert a.name == "a"
         assert a.study == Study(
-            tmp_path / "ct.nii.gz",
-            (tmp_path / "sub/t1.nii.gz", Path("/x/t2.nii.gz")),
-            ("CT", "MR", "MR"),
-            (None, tmp_path / "t.tfm"),
+            InputVolume(tmp_path / "ct.nii.gz", "CT"),
+            (
+                InputVolume(tmp_path / "sub/t1.nii.gz", "MR"),
+                InputVolume(Path("/x/t2.nii.gz"), "MR", transform=tmp_path / "t.tfm"),
+            ),
         )
         assert a.overrides == {
             "method": "pca", "seed": 7, "windows": ("CT=bone", "MR=1%-99%"), "parameters": {"patch": "5"},
@@ -113,21 +114,21 @@ class TestTable:
     @pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
     def test_what_is_written_is_read_back(self, tmp_path, name):
         study = Study(
-            tmp_path / "=1.nii", ("/data/t1.nii", "/data/t2.nii"), ("CT", "MR", ""), (None, "/t.tfm")
+            InputVolume(tmp_path / "=1.nii", "CT"),
+            (InputVolume("/data/t1.nii", "MR"), InputVolume("/data/t2.nii", transform="/t.tfm")),
         )
+        options = ReadOptions(volume=2)
         chosen = Study(
-            "/data/ct",
-            ("/data/t1.nii", "/data/mr", "/data/us.mha"),
-            (),
-            ("/data/t1.txt", None, None),
+            InputVolume("/data/ct", reading=ReadOptions(series="7")),
             (
-                ReadOptions(series="7"),
-                ReadOptions(volume=2),
-                ReadOptions(series="1.2.3", volume=4),
-                ReadOptions(),
+                InputVolume("/data/t1.nii", "", options, "/data/t1.txt", "ras-inverse"),
+                InputVolume(
+                    "/data/mr",
+                    reading=ReadOptions(series="1.2.3", volume=4),
+                    landmarks=(tmp_path / "ct.fcsv", tmp_path / "mr.fcsv"),
+                ),
+                "/data/us.mha",
             ),
-            ("ras-inverse", "", ""),
-            (None, (tmp_path / "ct.fcsv", tmp_path / "mr.fcsv"), None),
         )
         overrides = {"method": "pca", "windows": ("CT=bone", "2=1%-99%"), "keep_identifiers": True}
         planned = [
@@ -155,19 +156,19 @@ class TestTable:
 
 
 def test_a_job_carries_the_whole_study(tmp_path):
+    mr, us, spacing = tmp_path / "mr", tmp_path / "us.mha", ReadOptions(spacing=(0.5, 0.5))
     study = Study(
-        tmp_path / "ct",
-        (tmp_path / "mr", tmp_path / "us.mha"),
-        ("CT", "MR", "US"),
-        (None, tmp_path / "t.mat"),
-        (ReadOptions("7"), ReadOptions(volume=2), ReadOptions(spacing=(0.5, 0.5))),
-        ("", "inverse"),
-        ((tmp_path / "a.fcsv", tmp_path / "b.fcsv"), None),
+        InputVolume(tmp_path / "ct", "CT", ReadOptions("7")),
+        (
+            InputVolume(
+                mr, "MR", ReadOptions(volume=2), landmarks=(tmp_path / "a.fcsv", tmp_path / "b.fcsv")
+            ),
+            InputVolume(us, "US", spacing, tmp_path / "t.mat", "inverse"),
+        ),
     )
-    job = Job.of("a", study, Recipe(grid="finest"), tmp_path, "run", Limits(seconds=3), bids=True)
-    back = Job.from_json(job.to_json())
-    assert back.study == study
-    assert Recipe.from_mapping(back.recipe).grid == "finest"
+    recipe = Recipe(grid="finest").to_mapping()
+    job = Job("a", study, recipe, str(tmp_path), "run", Limits(seconds=3), bids=True)
+    assert Job.from_json(job.to_json()) == job
 
 
 class TestRecipeOfARow:
@@ -314,8 +315,8 @@ class TestBids:
         assert list(found) == ["sub-01_ses-a", "sub-01_ses-b", "sub-02", "sub-03", "sub-04"]
         a = found["sub-01_ses-a"].study
         assert [path.name for path in a.paths] == ["sub-01_ses-a_ct.nii.gz", "sub-01_ses-a_T1w.nii.gz"]
-        assert a.modalities == ("CT", "MR")
-        assert found["sub-02"].study.moving[0].name == "sub-02_T1w.nii"
+        assert [one.modality for one in a.volumes] == ["CT", "MR"]
+        assert found["sub-02"].study.moving[0].path.name == "sub-02_T1w.nii"
         assert found["sub-03"].note == "paired across visits"
         assert found["sub-03"].study is not None
         assert "fixed: nothing matches 'ct'" in found["sub-04"].problem
@@ -324,7 +325,7 @@ class TestBids:
 
     def test_entities_decide(self, dataset):
         found = {one.name: one for one in find_studies(dataset, "ct", ["T1w, run!=1"])}
-        assert "run-2" in found["sub-01_ses-b"].study.moving[0].name
+        assert "run-2" in found["sub-01_ses-b"].study.moving[0].path.name
 
     def test_three_volumes(self, dataset):
         found = find_studies(dataset, "ct", ["T1w", "T2w"])
@@ -345,7 +346,7 @@ class TestBids:
         text = plan.read_text().replace(f"{row['fixed']},,", f"{row['fixed']},{choices[0]},")
         plan.write_text(text)
         (edited,) = (one for one in read_table(plan) if one.name == "sub-01_ses-b")
-        assert edited.study.moving == (Path(choices[0]),)
+        assert edited.study.paths[1:] == (Path(choices[0]),)
 
 
 class TestDicom:
@@ -378,7 +379,7 @@ class TestDicom:
         found = self.find(archive, "CT, most slices", "MR, description~T1, fewest number")
         (roe,) = (one for one in found if one.note == "")
         assert all(path.is_file() for path in roe.study.paths)
-        assert roe.study.moving[0].name.startswith("6-")
+        assert roe.study.moving[0].path.name.startswith("6-")
         assert [read_volume(path).array.shape for path in roe.study.paths] == [(3, 4, 4)] * 2
 
     def test_no_identity_in_names_labels_and_problems(self, archive):

@@ -51,6 +51,7 @@ def row(i, q, method="dip", verdict="ok", **facts):
         "seconds": 10.0 + i % 7,
         "thumbnail": PICTURES[i % len(PICTURES)],
         "report": f"s{i:04d}/report.html",
+        "medfuse": "0.9",
         **facts,
     }
 
@@ -83,6 +84,7 @@ class TestPage:
         assert not re.search(r"(?:href|src)=[\"']?(?:http|//|file)", page)
         assert "url(" not in page
         assert "Not run: x1, x2" in page
+        assert page.count("medfuse 0.9") == 6
 
     def test_text_from_outside_is_escaped(self):
         evil = "<script>alert(1)</script>\"'"
@@ -224,6 +226,7 @@ class TestTables:
         ]  # fmt: skip
         assert (rows[0]["q"], rows[0]["registration"], rows[0]["seconds"]) == ("-0.25", "ok", "10")
         assert (rows[2]["pe"], rows[2]["seconds"]) == ("", "")
+        assert [one["medfuse"] for one in rows] == ["0.9"] * 3
         (failure,) = csv.DictReader((tmp_path / "failures.csv").read_text().splitlines())
         assert failure == {"study": "f", "error": "ReadError", "message": '\'=HYPERLINK("x")'}
 
@@ -294,6 +297,11 @@ class TestCompare:
         assert ordered[0].p_holm == pytest.approx(min(1, ordered[0].p * 4))
         assert [d.p_holm for d in ordered] == sorted(d.p_holm for d in ordered)
         assert comparison.notes == ()
+
+    def test_other_versions_are_said(self, tmp_path):
+        one, two = self.folders(tmp_path, lambda i: 0.1)
+        write_outputs(two, [row(i, 0.5, medfuse="1.0") for i in range(12)])
+        assert compare(one, two).notes == ("batch 1 was made by medfuse 0.9, batch 2 by 1.0",)
 
     def test_equal_runs_and_few_pairs_have_no_p(self, tmp_path):
         one, two = self.folders(tmp_path, lambda i: 0.0)

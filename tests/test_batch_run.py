@@ -36,7 +36,7 @@ from batch_cohort import (
 )
 from waiting import PATIENCE
 
-from medfuse import Study, run_study, write_result
+from medfuse import InputVolume, Study, run_study, write_result
 from medfuse.batch import Limits, Planned, run_batch
 from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.batch.running import child
@@ -202,7 +202,7 @@ class TestSecondStart:
         for name, seed in (("ct", 1), ("t1", 2)):
             array = np.random.default_rng(seed).random((3, 8, 8)).astype("float32")
             sitk.WriteImage(sitk.GetImageFromArray(array), str(here / f"{name}.mhd"))
-        cohort = [Planned("a", Study(here / "ct.mhd", (here / "t1.mhd",), ("CT", "MR")))]
+        cohort = [Planned("a", Study(InputVolume(here / "ct.mhd", "CT"), InputVolume(here / "t1.mhd", "MR")))]
         assert self.start(cohort, tmp_path / "out") == ["done"]
         assert self.start(cohort, tmp_path / "out") == ["kept"]
         shutil.copyfile(here / "ct.raw", here / "t1.raw")

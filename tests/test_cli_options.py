@@ -6,36 +6,50 @@ from pathlib import Path
 
 import pytest
 
-from medfuse.cli.options import kind_of, recipe_with, study_of
+from medfuse.cli.inputs import InputOptions
+from medfuse.cli.options import kind_of, recipe_with
 from medfuse.errors import ParameterError
 from medfuse.recipe import Recipe
+from medfuse.study import InputVolume, Study
 
-READING = {"series": None, "volume": None, "spacing": None, "allow_uneven": False, "suv": False}
 VOLUMES = [Path("ct.nii"), Path("t1.nii"), Path("t2.nii")]
 
 
-def study(volumes=VOLUMES, transforms=(), conventions=(), landmarks=None):
-    return study_of(volumes, ("ct", "mr", "mr")[: len(volumes)], transforms, conventions, landmarks, READING)
+def study(volumes=VOLUMES, transforms=None, conventions=None, landmarks=None):
+    return InputOptions(
+        volumes,
+        modality=["ct", "-", "mr"][: len(volumes)],
+        initial_transform=transforms,
+        transform_convention=conventions,
+        landmarks=landmarks,
+    ).study()
+
+
+def conventions(made):
+    return [one.convention for one in made.moving]
 
 
 def test_transforms_in_order_with_gaps():
-    made = study(transforms=[Path("-"), Path("m.txt")], conventions=["ras"])
-    assert made.modalities == ("CT", "MR", "MR")
-    assert made.initial_transforms == (None, Path("m.txt"))
-    assert made.conventions == ("", "ras")
+    made = study(transforms=["-", "m.txt"], conventions=["ras"])
+    assert made == Study(
+        InputVolume("ct.nii", "CT"),
+        ("t1.nii", InputVolume("t2.nii", "MR", transform="m.txt", convention="ras")),
+    )
+    with pytest.raises(ParameterError, match="1 times --initial-transform for 2 moving volumes"):
+        study(transforms=["m.txt"])
 
 
 def test_one_convention_for_all_or_one_for_each():
-    files = [Path("a.txt"), Path("b.tfm")]
-    assert study(transforms=files, conventions=["inverse"]).conventions == ("inverse", "inverse")
-    assert study(transforms=files, conventions=["ras", "-"]).conventions == ("ras", "")
-    with pytest.raises(ParameterError, match="3 transform conventions for 2 moving"):
+    files = ["a.txt", "b.tfm"]
+    assert conventions(study(transforms=files, conventions=["inverse"])) == ["inverse", "inverse"]
+    assert conventions(study(transforms=files, conventions=["ras", "-"])) == ["ras", ""]
+    with pytest.raises(ParameterError, match="3 times --transform-convention for 2 moving"):
         study(transforms=files, conventions=["ras", "ras", "ras"])
 
 
 def test_landmarks_are_for_one_moving_volume():
     pair = (Path("a.fcsv"), Path("b.fcsv"))
-    assert study(VOLUMES[:2], landmarks=pair).landmarks == (pair,)
+    assert [one.landmarks for one in study(VOLUMES[:2], landmarks=pair).volumes] == [None, pair]
     with pytest.raises(ParameterError, match="--landmarks with 2 moving volumes"):
         study(landmarks=pair)
 

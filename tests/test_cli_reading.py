@@ -11,9 +11,9 @@ from dicom_factory import write_series
 from PIL import Image
 from typer.testing import CliRunner
 
-from medfuse import Recipe, Study, run_study
+from medfuse import InputVolume, Recipe, Study, run_study
 from medfuse.cli import app
-from medfuse.cli.reading import reading_options
+from medfuse.cli.inputs import reading_options
 from medfuse.errors import ParameterError
 from medfuse.io import ReadOptions
 from medfuse.report.provenance import provenance
@@ -42,7 +42,7 @@ def test_permissions_hold_for_all() -> None:
 
 
 def test_nothing_said() -> None:
-    assert options() == ()
+    assert options() == (ReadOptions(),) * 2
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,6 @@ def test_nothing_said() -> None:
 def test_what_is_refused(given: dict, says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         options(**given)
-
-
-def test_the_study_counts_them() -> None:
-    with pytest.raises(ParameterError, match="1 reading options for 2 volumes"):
-        Study(Path("a"), (Path("b"),), reading=(ReadOptions(),))
 
 
 @pytest.fixture
@@ -105,9 +100,8 @@ def test_two_series_of_one_folder(archive: Path) -> None:
 
 def test_the_provenance_tells_the_choices(archive: Path) -> None:
     study = Study(
-        archive / "a.png",
-        (archive / "a.png",),
-        reading=(ReadOptions(spacing=(1, 1)), ReadOptions(spacing=(1, 1, 2), allow_uneven=True)),
+        InputVolume(archive / "a.png", reading=ReadOptions(spacing=(1, 1))),
+        InputVolume(archive / "a.png", reading=ReadOptions(spacing=(1, 1, 2), allow_uneven=True)),
     )
     facts = provenance(run_study(study, Recipe(method="pca", registration="none", profile="ma2021")))
     assert [one["reading"] for one in facts["inputs"]] == [
@@ -118,9 +112,8 @@ def test_the_provenance_tells_the_choices(archive: Path) -> None:
 
 def test_an_option_that_a_file_has_not(archive: Path) -> None:
     study = Study(
-        archive / "a.png",
-        (archive / "a.png",),
-        reading=(ReadOptions(series="5", spacing=(1, 1)), ReadOptions(spacing=(1, 1))),
+        InputVolume(archive / "a.png", reading=ReadOptions(series="5", spacing=(1, 1))),
+        InputVolume(archive / "a.png", reading=ReadOptions(spacing=(1, 1))),
     )
     with pytest.raises(ParameterError, match=r"series '5': .*a\.png is a 2-D image, which has no series"):
         run_study(study, Recipe(method="pca", registration="none"))

@@ -15,7 +15,7 @@ from dicom_factory import Edit, write_series
 from oriented import ORIENTED
 from typer.testing import CliRunner
 
-from medfuse import Recipe, Study, Volume, read_volume, run_study, write_volume
+from medfuse import InputVolume, Recipe, Study, Volume, read_volume, run_study, write_volume
 from medfuse.cli import app
 from medfuse.errors import WriteError
 from medfuse.io import dicom, write_transform
@@ -287,7 +287,7 @@ class TestFuse:
     ) -> tuple[Path, tuple[str, ...]]:
         """The folder of DICOM and the notes; nothing else of a result is written here."""
         recipe = Recipe(method="pca", registration="none", profile="ma2021", dicom=True)
-        result = run_study(Study(folder / fixed, (folder / moving,), **fields), recipe)
+        result = run_study(Study(folder / fixed, InputVolume(folder / moving, **fields)), recipe)
         write_dicom(result, folder / "dicom")
         return folder / "dicom", result.notes
 
@@ -325,7 +325,7 @@ class TestFuse:
     def test_a_transform_that_is_not_linear(self, series: Path) -> None:
         image = sitk.GetImageFromArray(np.zeros((4, 5, 5, 3)), isVector=True)
         write_transform(sitk.DisplacementFieldTransform(image), series / "warp.h5")
-        out, notes = self.run(series, initial_transforms=(series / "warp.h5",))
+        out, notes = self.run(series, transform=series / "warp.h5")
 
         assert any("not linear" in note for note in notes)
         assert [path.name for path in out.iterdir()] == ["fused"]

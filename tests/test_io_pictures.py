@@ -10,7 +10,7 @@ import pytest
 from dicom_objects import region, write_ultrasound
 from PIL import Image
 
-from medfuse import Recipe, Study, run_study, write_result
+from medfuse import InputVolume, Recipe, Study, run_study, write_result
 from medfuse.errors import ParameterError, ReadError, SeriesError
 from medfuse.io import ReadOptions, describe, read_volume
 from medfuse.volume import Geometry
@@ -176,12 +176,7 @@ def test_two_pictures_go_through_the_whole_pipeline(tmp_path: Path) -> None:
     scene = (127 + 60 * np.sin(x / 7) + 60 * np.cos(y / 5)).astype("u1")
     write_ultrasound(tmp_path / "us" / "a.dcm", scene[None], [region((0, 0, 63, 47), (0.5, 0.5))])
     Image.fromarray(scene[::2, ::2]).save(tmp_path / "mr.png")
-    study = Study(
-        tmp_path / "us",
-        (tmp_path / "mr.png",),
-        modalities=("", "MR"),
-        reading=(ReadOptions(), ReadOptions(spacing=(1, 1))),
-    )
+    study = Study(tmp_path / "us", InputVolume(tmp_path / "mr.png", "MR", ReadOptions(spacing=(1, 1))))
     result = run_study(study, Recipe(method="pca", registration="none", profile="ma2021"))
     report = write_result(result, tmp_path / "out")
 

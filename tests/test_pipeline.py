@@ -16,7 +16,17 @@ import pytest
 import SimpleITK as sitk
 
 import medfuse
-from medfuse import Geometry, Recipe, Study, Volume, read_volume, run_study, write_result, write_volume
+from medfuse import (
+    Geometry,
+    InputVolume,
+    Recipe,
+    Study,
+    Volume,
+    read_volume,
+    run_study,
+    write_result,
+    write_volume,
+)
 from medfuse.errors import Cancelled, RegistrationError
 from medfuse.phantom import render, rigid
 
@@ -38,7 +48,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(files):
-    return Study(files / "ct.nii.gz", (files / "t1.nii.gz",), modalities=("CT", "MR"))
+    return Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(files / "t1.nii.gz", "MR"))
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +80,7 @@ class TestResult:
             assert np.linalg.norm(found - expected) < 2
 
     def test_all_lies_on_the_fixed_grid(self, result, study):
-        fixed = read_volume(study.fixed)
+        fixed = study.fixed.read()
         assert result.fused_volume.geometry == fixed.geometry
         assert all(volume.geometry == fixed.geometry for volume in result.volumes)
         assert result.sources.shape == (2, *fixed.geometry.shape)
@@ -78,8 +88,7 @@ class TestResult:
     def test_registered_volumes_keep_their_units(self, result, study):
         assert result.volumes[0].array.min() < -900
         bright = [
-            np.percentile(volume.measured(), 95)
-            for volume in (result.volumes[1], read_volume(study.moving[0]))
+            np.percentile(volume.measured(), 95) for volume in (result.volumes[1], study.moving[0].read())
         ]
         assert bright[0] == pytest.approx(bright[1], rel=0.25)  # parts of the head are outside
 
@@ -169,8 +178,8 @@ class TestFolder:
     def test_no_path_leaks_unless_asked(self, folder, study, result, tmp_path):
         for name in ("provenance.json", "report.html", "recipe.toml", "metrics.csv"):
             text = (folder / name).read_text()
-            assert str(study.fixed.parent) not in text
-            assert study.moving[0].name not in text
+            assert str(study.fixed.path.parent) not in text
+            assert study.moving[0].path.name not in text
         import dataclasses
 
         identity = {"PatientName": "Doe^<b>Jane</b>", "Modality": "CT"}
@@ -183,7 +192,7 @@ class TestFolder:
         keeping = dataclasses.replace(anonymous, recipe=recipe)
         write_result(keeping, tmp_path / "kept")
         facts = json.loads((tmp_path / "kept" / "provenance.json").read_text())
-        assert facts["inputs"][0]["path"] == str(study.fixed)
+        assert facts["inputs"][0]["path"] == str(study.fixed.path)
         assert facts["inputs"][0]["identity"] == {"PatientName": "Doe^<b>Jane</b>"}
         assert "PatientName: Doe^&lt;b&gt;Jane&lt;/b&gt;" in (tmp_path / "kept" / "report.html").read_text()
 
@@ -232,7 +241,7 @@ class _Tags(HTMLParser):
 class TestOtherWays:
     def test_aligned_volumes_without_registration(self, files, tmp_path):
         result = run_study(
-            Study(files / "ct.nii.gz", (files / "ct.nii.gz",), ("CT", "CT")),
+            Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(files / "ct.nii.gz", "CT")),
             Recipe(method="average", registration="none"),
         )
         np.testing.assert_allclose(result.fused.array, result.sources[0], atol=1e-6)
@@ -240,12 +249,13 @@ class TestOtherWays:
 
     def test_initial_transform_is_used_as_it_stands(self, study, result, tmp_path):
         medfuse.io.write_transform(result.registrations[0].transform, tmp_path / "start.tfm")
-        given = Study(study.fixed, study.moving, study.modalities, (tmp_path / "start.tfm",))
+        given = Study(study.fixed, replace(study.moving[0], transform=tmp_path / "start.tfm"))
         again = run_study(given, Recipe(method="average", registration="none"))
         np.testing.assert_allclose(again.volumes[1].array, result.volumes[1].array, atol=1e-3)
 
     def test_three_volumes(self, files):
-        study = Study(files / "ct.nii.gz", (files / "ct.nii.gz", files / "ct.nii.gz"), ("CT",) * 3)
+        one = InputVolume(files / "ct.nii.gz", "CT")
+        study = Study(one, (one, one))
         result = run_study(study, Recipe(method="pca", registration="none"))
         assert result.labels == ("fixed CT", "moving 1 CT", "moving 2 CT")
         assert set(result.fused.maps) == {"weight_0", "weight_1", "weight_2"}
@@ -257,7 +267,7 @@ class TestOtherWays:
         uptake[8:16, 15:30, 10:30] = (250, 120, 0)
         uptake[8:16, 15:30, 30:34] = 200  # grey: no hue to keep
         write_volume(Volume(uptake, ct.geometry), tmp_path / "pet.nii.gz")
-        study = Study(files / "ct.nii.gz", (tmp_path / "pet.nii.gz",), ("CT", "PT"))
+        study = Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(tmp_path / "pet.nii.gz", "PT"))
         result = run_study(study, Recipe(method="average", registration="none"))
         colour = result.fused_colour.array / 255
         np.testing.assert_allclose(colour @ [0.299, 0.587, 0.114], result.fused.array, atol=1 / 255)
@@ -276,7 +286,7 @@ class TestOtherWays:
         colours = np.random.default_rng(0).integers(0, 256, (*ct.geometry.shape, 3))
         aside = replace(ct.geometry, origin=tuple(np.add(ct.geometry.origin, 0.3)))
         write_volume(Volume(colours, aside), tmp_path / "pet.nii.gz")
-        study = Study(files / "ct.nii.gz", (tmp_path / "pet.nii.gz",), ("CT", "PT"))
+        study = Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(tmp_path / "pet.nii.gz", "PT"))
         result = run_study(study, Recipe(method="average", registration="none"))
         write_result(result, tmp_path / "out")
         written = read_volume(tmp_path / "out" / "registered" / "moving_1.nii.gz", modality="PT")
@@ -313,7 +323,7 @@ class TestOtherWays:
             run_study(study, Recipe(method="average"), stop)
 
     def test_windows_are_those_asked_for(self, files):
-        study = Study(files / "ct.nii.gz", (files / "ct.nii.gz",), ("CT", "CT"))
+        study = Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(files / "ct.nii.gz", "CT"))
         recipe = Recipe(method="average", registration="none", windows=("CT=brain", "2=40/400"))
         result = run_study(study, recipe)
         assert [(w.lower, w.upper) for w in result.windows] == [(0, 100), (-160, 240)]
@@ -466,7 +476,7 @@ class TestBadInput:
             (["{ct}", "{ct}", "--window", "bone"], r"window for CT, but the volumes are 1 OT, 2 OT"),
             (["{ct}", "{ct}", "--profile", "mine"], r"unknown profile 'mine'\. Choose from: ma2021"),
             (["{ct}", "{ct}", "--seed", "0"], r"seed 0: expected a whole number of at least 1"),
-            (["{ct}", "{ct}", "--modality", "CT"], r"1 modalities for 2 volumes"),
+            (["{ct}", "{ct}", "--modality", "CT"], r"1 times --modality for 2 volumes"),
             (["{ct}", "{ct}", "--initial-transform", "gone.tfm"], r"gone\.tfm"),
         ],
     )

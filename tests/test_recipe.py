@@ -1,12 +1,10 @@
-"""Studies and recipes: what is refused, and what survives a file."""
+"""Recipes: what is refused, and what survives a file."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from medfuse import Recipe, Study
+from medfuse import Recipe
 from medfuse.errors import DeviceError, ParameterError, ReadError, UnknownNameError
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.simple import Average
@@ -94,47 +92,3 @@ class TestBuildMethod:
     def test_a_device_that_is_not_there(self):
         with pytest.raises((DeviceError, ParameterError)):
             Recipe(device="cuda:99").build_method()
-
-
-class TestStudy:
-    def test_paths(self):
-        study = Study("a.nii", ["b.nii", "c.nii"])
-        assert study.paths == (Path("a.nii"), Path("b.nii"), Path("c.nii"))
-
-    def test_one_source_only(self):
-        with pytest.raises(ParameterError, match="one volume only"):
-            Study("a.nii", ())
-
-    def test_lists_of_the_wrong_length(self):
-        with pytest.raises(ParameterError, match="1 modalities for 2 volumes"):
-            Study("a.nii", ("b.nii",), modalities=("CT",))
-        with pytest.raises(ParameterError, match="2 initial transforms for 1 moving"):
-            Study("a.nii", ("b.nii",), initial_transforms=("x.tfm", None))
-
-    def test_unknown_modality(self):
-        with pytest.raises(UnknownNameError, match="unknown modality 'XR'"):
-            Study("a.nii", ("b.nii",), modalities=("CT", "XR"))
-
-    def test_where_searches_start(self):
-        study = Study(
-            "a.nii", ("b.nii", "c.nii"), initial_transforms=("b.txt", None), conventions=("ras", ""),
-            landmarks=(None, ("a.fcsv", "c.fcsv")),
-        )  # fmt: skip
-        assert study.start_files == (Path("b.txt"), Path("a.fcsv"), Path("c.fcsv"))
-
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            (
-                {"initial_transforms": ("t.txt",), "conventions": ("rsa",)},
-                "unknown transform convention 'rsa'",
-            ),
-            ({"conventions": ("ras",)}, "'ras': there is no transform file it is for"),
-            ({"conventions": ("", "")}, "2 transform conventions for 1 moving"),
-            ({"landmarks": (None, None)}, "2 pairs of landmark files for 1 moving"),
-            ({"initial_transforms": ("t.txt",), "landmarks": (("a", "b"),)}, "both a transform"),
-        ],
-    )
-    def test_starts_that_are_refused(self, options, message):
-        with pytest.raises(ParameterError, match=message):
-            Study("a.nii", ("b.nii",), **options)

@@ -16,11 +16,22 @@ import SimpleITK
 from dicom_factory import write_series
 from test_inverses import waves
 
-from medfuse import Geometry, Recipe, Registration, Study, Volume, read_volume, resample, write_volume
+import medfuse.study
+from medfuse import (
+    Geometry,
+    InputVolume,
+    Recipe,
+    Registration,
+    Study,
+    Volume,
+    read_volume,
+    resample,
+    write_volume,
+)
 from medfuse.errors import ParameterError, ReadError, RegistrationError
 from medfuse.io import ReadOptions, read_transform, write_transform
 from medfuse.phantom import render, rigid
-from medfuse.pipeline import align, alignment, run_study
+from medfuse.pipeline import align, alignment, apply_transform, run_study
 from medfuse.report import write_aligned, write_result
 from medfuse.report.registration import FIGURES
 
@@ -50,7 +61,8 @@ def write_marks(path, points):
 
 
 def study_of(head, **options):
-    return Study(head / "ct.nii.gz", (head / "t1.nii.gz",), ("CT", "MR"), **options)
+    moving = InputVolume(head / "t1.nii.gz", options.pop("modality", "MR"), **options)
+    return Study(InputVolume(head / "ct.nii.gz", "CT"), moving)
 
 
 def tre(transform):
@@ -80,7 +92,7 @@ def found(verdict="ok", **fields):
 
 class TestLandmarks:
     def test_they_are_the_result_where_nothing_is_searched(self, head, tmp_path):
-        aligned = align(study_of(head, landmarks=((head / "ct.fcsv", head / "t1.fcsv"),)), GIVEN)
+        aligned = align(study_of(head, landmarks=(head / "ct.fcsv", head / "t1.fcsv")), GIVEN)
         (registration,) = aligned.registrations
         assert tre(registration.transform) < 3
         assert registration.verdict == "given"
@@ -96,7 +108,7 @@ class TestLandmarks:
         assert f"{facts['landmarks']['fit_rms_mm']:.2f}" in report
 
     def test_they_are_where_the_search_begins(self, head):
-        study = study_of(head, landmarks=((head / "ct.fcsv", head / "t1.fcsv"),))
+        study = study_of(head, landmarks=(head / "ct.fcsv", head / "t1.fcsv"))
         (registration,) = align(study, Recipe()).registrations
         assert (registration.start, registration.verdict) == ("transform", "ok")
         assert tre(registration.transform) < 2
@@ -104,13 +116,13 @@ class TestLandmarks:
     def test_useless_ones_are_refused_before_the_search(self, head, stub):
         stub(lambda *_, **__: pytest.fail("searched"))
         with pytest.raises(ParameterError, match="fixed volume lie on one line"):
-            align(study_of(head, landmarks=((head / "line.fcsv", head / "t1.fcsv"),)), Recipe())
+            align(study_of(head, landmarks=(head / "line.fcsv", head / "t1.fcsv")), Recipe())
         with pytest.raises(ReadError, match=r"gone\.fcsv: does not exist"):
-            align(study_of(head, landmarks=((head / "gone.fcsv", head / "t1.fcsv"),)), Recipe())
+            align(study_of(head, landmarks=(head / "gone.fcsv", head / "t1.fcsv")), Recipe())
 
     def test_a_transform_beside_them_is_refused(self, head):
         with pytest.raises(ParameterError, match=r"both a transform .* and landmarks"):
-            study_of(head, initial_transforms=("t.tfm",), landmarks=(("a.fcsv", "b.fcsv"),))
+            study_of(head, transform="t.tfm", landmarks=("a.fcsv", "b.fcsv"))
 
 
 class TestTransforms:
@@ -127,7 +139,7 @@ class TestTransforms:
     )
     def test_plain_numbers(self, head, tmp_path, name, matrix, convention):
         np.savetxt(tmp_path / name, matrix)
-        study = study_of(head, initial_transforms=(tmp_path / name,), conventions=(convention,))
+        study = study_of(head, transform=tmp_path / name, convention=convention)
         aligned = align(study, GIVEN)
         assert tre(aligned.registrations[0].transform) < 1e-3
         assert any(note.startswith("moving: initial transform: 4×4 numbers") for note in aligned.notes)
@@ -136,10 +148,11 @@ class TestTransforms:
         np.savetxt(tmp_path / "m.mat", np.eye(4))
         volume = read_volume(head / "t1.nii.gz", modality="MR")
         write_volume(volume, tmp_path / "t1.nrrd")
-        study = Study(head / "ct.nii.gz", (tmp_path / "t1.nrrd",), ("CT", "MR"), (tmp_path / "m.mat",))
+        moving = InputVolume(tmp_path / "t1.nrrd", "MR", transform=tmp_path / "m.mat")
+        study = Study(InputVolume(head / "ct.nii.gz", "CT"), moving)
         with pytest.raises(ParameterError, match="those of the NIfTI files it had"):
             align(study, GIVEN)
-        aligned = align(study_of(head, initial_transforms=(tmp_path / "m.mat",)), GIVEN)
+        aligned = align(study_of(head, transform=tmp_path / "m.mat"), GIVEN)
         assert any("FLIRT's, made with -in MOVING -ref FIXED" in note for note in aligned.notes)
 
     def test_one_that_bends_space_goes_all_the_way(self, head, tmp_path):
@@ -148,7 +161,7 @@ class TestTransforms:
         turn.SetTranslation(TURN[:3, 3].tolist())
         both = SimpleITK.CompositeTransform([turn, waves(3)])
         write_transform(both, tmp_path / "start.h5")
-        study = study_of(head, initial_transforms=(tmp_path / "start.h5",))
+        study = study_of(head, transform=tmp_path / "start.h5")
         result = run_study(study, dataclasses.replace(GIVEN, dicom=True))
         write_result(result, tmp_path / "out")
         assert [path.name for path in (tmp_path / "out" / "transforms").iterdir()] == ["moving_1.h5"]
@@ -161,10 +174,52 @@ class TestTransforms:
         assert not list((tmp_path / "out" / "dicom").glob("registration*"))
 
 
+class TestFlirt:
+    """FLIRT's matrix is one between millimetres of two files: which end is which shows where grids differ."""
+
+    @pytest.fixture
+    def matrix(self, head, tmp_path):
+        """What FLIRT writes with ``-in t1 -ref ct`` for ``TURN``, fitted through voxels of both grids."""
+        fixed, moving = (read_volume(head / f"{name}.nii.gz").geometry for name in ("ct", "t1"))
+        index = np.array([[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9], [7, 6, 5]], float)
+        points = np.c_[fixed.world(index), np.ones(len(index))] @ TURN.T
+        there = np.linalg.solve(moving.affine, points.T).T[:, :3]
+        here, there = self.millimetres(index, fixed), self.millimetres(there, moving)
+        found, _, rank, _ = np.linalg.lstsq(there, here, rcond=None)
+        assert rank == 4
+        np.testing.assert_allclose(there @ found, here, atol=1e-8)
+        np.savetxt(tmp_path / "m.mat", found.T)
+        return tmp_path / "m.mat"
+
+    @staticmethod
+    def millimetres(index, grid):
+        """By FSL: index times spacing, x from the other end where axes are right-handed in RAS."""
+        own = index.copy()
+        if np.linalg.det(grid.to_ras_affine()) > 0:
+            own[:, 0] = grid.size[0] - 1 - own[:, 0]
+        return np.c_[own * grid.spacing, np.ones(len(own))]
+
+    def test_as_a_start(self, head, matrix):
+        aligned = align(study_of(head, transform=matrix), GIVEN)
+        assert tre(aligned.registrations[0].transform) < 1e-3
+
+    @pytest.mark.parametrize("inverse", [False, True])
+    def test_applied_either_way(self, head, matrix, inverse):
+        paths = [head / "t1.nii.gz", head / "ct.nii.gz"]
+        source, onto = reversed(paths) if inverse else paths
+        turn = SimpleITK.AffineTransform(3)
+        turn.SetMatrix(TURN[:3, :3].ravel().tolist())
+        turn.SetTranslation(TURN[:3, 3].tolist())
+        expected = resample(read_volume(source), read_volume(onto), turn.GetInverse() if inverse else turn)
+        made = apply_transform(matrix, source, onto, inverse=inverse)
+        assert made.geometry == expected.geometry
+        np.testing.assert_allclose(made.array, expected.array, atol=0.05 * expected.array.std())
+
+
 class TestUltrasound:
     def test_without_a_pose_it_says_what_it_needs(self, head, stub):
         stub(lambda *_, **__: pytest.fail("searched"))
-        study = Study(head / "ct.nii.gz", (head / "t1.nii.gz",), ("CT", "US"))
+        study = study_of(head, modality="US")
         words = "CT and US can only be registered near a starting pose: give --landmarks"
         with pytest.raises(RegistrationError, match=words):
             align(study, Recipe())
@@ -174,7 +229,7 @@ class TestUltrasound:
     )
     def test_with_one_it_runs(self, head, stub, recipe):
         stub(lambda *_, **__: found())
-        study = Study(head / "ct.nii.gz", (head / "t1.nii.gz",), ("CT", "US"))
+        study = study_of(head, modality="US")
         assert align(study, recipe).registrations[0].verdict == "ok"
 
 
@@ -190,7 +245,7 @@ class TestFrameOfReference:
                 volume = read_volume(path, **options)
                 return dataclasses.replace(volume, metadata={"FrameOfReferenceUID": next(names)})
 
-            monkeypatch.setattr(alignment, "read_volume", read)
+            monkeypatch.setattr(medfuse.study, "read_volume", read)
 
         return put
 
@@ -218,7 +273,7 @@ class TestFrameOfReference:
             write_series(tmp_path / name, stored, grid, modality=name.upper(), edit=name_frame)
         calls, search = self.searches({"header": "ok", "search": "ok"})
         stub(search)
-        aligned = align(Study(tmp_path / "ct", (tmp_path / "mr",)), Recipe())
+        aligned = align(Study(tmp_path / "ct", tmp_path / "mr"), Recipe())
         assert calls == ["header" if shared else "search"]
         assert any("same frame of reference" in note for note in aligned.notes) == shared
 
@@ -246,6 +301,25 @@ class TestFrameOfReference:
         aligned = align(study_of(head), Recipe())
         assert (aligned.registrations[0].start, aligned.registrations[0].verdict) == ("header", "doubtful")
 
+    @pytest.mark.parametrize(
+        ("near", "far", "kept"),
+        [
+            ("doubtful", "doubtful", "header"),
+            ("failed", "failed", "header"),
+            ("doubtful", "failed", "header"),
+            ("failed", "doubtful", "search"),
+            ("failed", "ok", "search"),
+        ],
+    )
+    def test_the_headers_give_way_to_a_better_verdict_only(self, head, frames, stub, near, far, kept):
+        frames("1.2.3", "1.2.3")
+        calls, search = self.searches({"header": near, "search": far})
+        stub(search)
+        aligned = align(study_of(head), Recipe(accept_registration=True))
+        assert calls == ["header", "search"]
+        assert aligned.registrations[0].start == kept
+        assert any("were tried" in note for note in aligned.notes) == (kept == "search")
+
     @pytest.mark.parametrize("names", [("1.2.3", "1.2.4"), ("", ""), (None, None)])
     def test_others_are_searched_everywhere(self, head, frames, stub, names):
         frames(*names)
@@ -271,7 +345,7 @@ class TestGrids:
 
     def test_all_volumes_lie_on_the_grid_that_was_asked_for(self, head, start, tmp_path):
         recipe = dataclasses.replace(GIVEN, grid="isotropic:6", interpolation="bspline")
-        result = run_study(study_of(head, initial_transforms=(start,)), recipe)
+        result = run_study(study_of(head, transform=start), recipe)
         grid = result.fused_volume.geometry
         assert grid.spacing == (6, 6, 6)
         assert all(volume.geometry == grid for volume in result.volumes)
@@ -288,8 +362,8 @@ class TestGrids:
 
     def test_each_volume_is_interpolated_once_from_its_own_voxels(self, head, start):
         recipe = dataclasses.replace(GIVEN, grid="isotropic:7")
-        paths = (head / "t1.nii.gz", head / "ct.nii.gz", head / "t1.nii.gz")
-        study = Study(head / "ct.nii.gz", paths, ("CT", "MR", "CT", "MR"), (start, None, start))
+        ct, t1 = InputVolume(head / "ct.nii.gz", "CT"), InputVolume(head / "t1.nii.gz", "MR", transform=start)
+        study = Study(ct, (t1, ct, t1))
         aligned = align(study, recipe)
         grid = aligned.volumes[0].geometry
         assert grid.spacing == (7, 7, 7)
@@ -300,7 +374,7 @@ class TestGrids:
         assert aligned.labels == ("fixed CT", "moving 1 MR", "moving 2 CT", "moving 3 MR")
 
     def test_the_fixed_grid_leaves_the_fixed_volume_alone(self, head, start):
-        aligned = align(study_of(head, initial_transforms=(start,)), GIVEN)
+        aligned = align(study_of(head, transform=start), GIVEN)
         np.testing.assert_array_equal(aligned.volumes[0].array, read_volume(head / "ct.nii.gz").array)
 
     @pytest.mark.parametrize("grid", ["isotropic:0.02"])
@@ -533,9 +607,8 @@ def test_two_pictures_in_one_plane(tmp_path):
     rng = np.random.default_rng(0)
     picture = np.kron(rng.integers(0, 255, (12, 14)), np.ones((4, 4))).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    options = ReadOptions(spacing=(1.0, 1.0))
-    study = Study(tmp_path / "a.png", (tmp_path / "a.png",), ("MR", "MR"), reading=(options, options))
-    aligned = align(study, dataclasses.replace(GIVEN, grid="isotropic:0.5"))
+    one = InputVolume(tmp_path / "a.png", "MR", ReadOptions(spacing=(1.0, 1.0)))
+    aligned = align(Study(one, one), dataclasses.replace(GIVEN, grid="isotropic:0.5"))
     assert aligned.volumes[0].geometry.size == (112, 96, 1)
     page = write_aligned(aligned, tmp_path / "out").read_text()
     assert page.count("<img") == 5

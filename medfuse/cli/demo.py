@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ..recipe import Recipe, Study
+from ..recipe import Recipe
+from ..study import InputVolume, Study
 from .fuse import fuse_study
+from .options import RunOptions
 from .reporting import ProgressStyle
 
 __all__ = ["demo"]
@@ -33,6 +35,6 @@ def demo(
     paths = {name: output / f"head_{name}.nii.gz" for name in ("ct", "t1")}
     for name, path in paths.items():
         write_volume(volumes[name], path, overwrite=True)
-    study = Study(paths["ct"], (paths["t1"],), modalities=("CT", "MR"))
-    report = fuse_study(study, recipe, output / "result", overwrite=True, style=progress)
+    study = Study(InputVolume(paths["ct"], "CT"), InputVolume(paths["t1"], "MR"))
+    report = fuse_study(study, recipe, RunOptions(output / "result", progress, overwrite=True))
     typer.echo(f"The report: {report.absolute()}")

@@ -9,17 +9,21 @@ from typing import Annotated
 import typer
 
 from ..errors import ParameterError
-from ..recipe import Recipe, Study
-from . import options
+from ..recipe import Recipe
+from ..study import Study
+from .groups import grouped
+from .inputs import InputOptions
+from .options import RecipeOptions, RunOptions
 from .reporting import ProgressStyle, reporter
 from .running import run
 
 __all__ = ["fuse", "fuse_study"]
 
 
+@grouped
 def fuse(
-    volumes: options.Volumes,
-    output: options.Output,
+    inputs: InputOptions,
+    how: RunOptions,
     method: Annotated[
         str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: dip]")
     ] = None,
@@ -30,71 +34,33 @@ def fuse(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Parameter of the method; repeatable."),
     ] = None,
-    window: options.Windows = None,
-    modality: options.Modalities = None,
-    series: options.Series = None,
-    volume: options.VolumeNumbers = None,
-    spacing: options.Spacings = None,
-    allow_uneven: options.AllowUneven = False,
-    suv: options.Suv = False,
-    registration: options.Kind = None,
-    no_registration: options.NoRegistration = False,
-    registration_preset: options.RegistrationPreset = None,
-    registration_start: options.RegistrationStart = None,
-    initial_transform: options.InitialTransforms = None,
-    transform_convention: options.Conventions = None,
-    landmarks: options.Landmarks = None,
-    accept_registration: options.AcceptRegistration = False,
-    grid: options.Grid = None,
-    interpolation: options.Interpolation = None,
     profile: Annotated[
         str | None, typer.Option(help="Metrics to compute; see 'medfuse metrics list'. [default: default]")
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")
     ] = None,
-    seed: options.Seed = None,
     download_weights: Annotated[
         bool,
         typer.Option("--download-weights", help="Fetch the pretrained weights that the method needs."),
     ] = False,
-    recipe: options.RecipeFile = None,
-    dicom: options.Dicom = False,
-    keep_identifiers: options.KeepIdentifiers = False,
-    progress: options.ShowProgress = ProgressStyle.bar,
-    cancel_file: options.CancelFile = None,
-    overwrite: options.Overwrite = False,
+    *,
+    recipe: RecipeOptions,
 ) -> None:
     """Register volumes of one patient, fuse them, and write a folder with a report."""
-    reading = {
-        "series": series,
-        "volume": volume,
-        "spacing": spacing,
-        "allow_uneven": allow_uneven,
-        "suv": suv,
-    }
-    study = options.study_of(volumes, modality, initial_transform, transform_convention, landmarks, reading)
-    given = {
-        "method": method,
-        "preset": preset,
-        "parameters": _parameters(parameter or []),
-        "windows": tuple(window or ()),
-        "registration": options.kind_of(registration, no_registration),
-        "registration_preset": registration_preset,
-        "registration_start": registration_start,
-        "accept_registration": accept_registration,
-        "grid": grid,
-        "interpolation": interpolation,
-        "profile": profile,
-        "device": device,
-        "seed": seed,
-        "dicom": dicom,
-        "keep_identifiers": keep_identifiers,
-    }
-    chosen = options.recipe_with(recipe, given)
+    study = inputs.study()
+    chosen = recipe.build(
+        {
+            "method": method,
+            "preset": preset,
+            "parameters": _parameters(parameter or []),
+            "profile": profile,
+            "device": device,
+        }
+    )
     if download_weights:
-        _fetch_weights(chosen, progress)
-    typer.echo(fuse_study(study, chosen, output, overwrite, progress, cancel_file))
+        _fetch_weights(chosen, how.progress)
+    typer.echo(fuse_study(study, chosen, how))
 
 
 def _fetch_weights(recipe: Recipe, style: ProgressStyle) -> None:
@@ -107,20 +73,12 @@ def _fetch_weights(recipe: Recipe, style: ProgressStyle) -> None:
                 weights.download_weights(name, progress)
 
 
-def fuse_study(
-    study: Study,
-    recipe: Recipe,
-    output: Path,
-    overwrite: bool,
-    style: ProgressStyle,
-    cancel_file: Path | None = None,
-) -> Path:
+def fuse_study(study: Study, recipe: Recipe, how: RunOptions) -> Path:
     """Run one study, write its folder, say what was assumed, and return the path of the report."""
     from ..pipeline import run_study
     from ..report import write_result
 
-    work = partial(run_study, study, recipe)
-    return run(work, write_result, output, overwrite, style, cancel_file)
+    return run(partial(run_study, study, recipe), write_result, how)
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

@@ -10,8 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ..study import InputVolume
 from . import options
-from .reading import reading_options
+from .groups import grouped
+from .inputs import InputOptions, Series, reading_options
+from .options import RecipeOptions, RunOptions
 from .reporting import ProgressStyle, reporter
 from .running import run
 
@@ -30,60 +33,13 @@ _KINDS = {
 }
 
 
-def register(
-    volumes: options.Volumes,
-    output: options.Output,
-    window: options.Windows = None,
-    modality: options.Modalities = None,
-    series: options.Series = None,
-    volume: options.VolumeNumbers = None,
-    spacing: options.Spacings = None,
-    allow_uneven: options.AllowUneven = False,
-    suv: options.Suv = False,
-    registration: options.Kind = None,
-    no_registration: options.NoRegistration = False,
-    registration_preset: options.RegistrationPreset = None,
-    registration_start: options.RegistrationStart = None,
-    initial_transform: options.InitialTransforms = None,
-    transform_convention: options.Conventions = None,
-    landmarks: options.Landmarks = None,
-    accept_registration: options.AcceptRegistration = False,
-    grid: options.Grid = None,
-    interpolation: options.Interpolation = None,
-    seed: options.Seed = None,
-    recipe: options.RecipeFile = None,
-    dicom: options.Dicom = False,
-    keep_identifiers: options.KeepIdentifiers = False,
-    progress: options.ShowProgress = ProgressStyle.bar,
-    cancel_file: options.CancelFile = None,
-    overwrite: options.Overwrite = False,
-) -> None:
+@grouped
+def register(inputs: InputOptions, how: RunOptions, recipe: RecipeOptions) -> None:
     """Register volumes of one patient: transforms, moving volumes on the fixed grid, figures, a report."""
     from ..pipeline import align
     from ..report import write_aligned
 
-    reading = {
-        "series": series,
-        "volume": volume,
-        "spacing": spacing,
-        "allow_uneven": allow_uneven,
-        "suv": suv,
-    }
-    study = options.study_of(volumes, modality, initial_transform, transform_convention, landmarks, reading)
-    given = {
-        "windows": tuple(window or ()),
-        "registration": options.kind_of(registration, no_registration),
-        "registration_preset": registration_preset,
-        "registration_start": registration_start,
-        "accept_registration": accept_registration,
-        "grid": grid,
-        "interpolation": interpolation,
-        "seed": seed,
-        "dicom": dicom,
-        "keep_identifiers": keep_identifiers,
-    }
-    work = partial(align, study, options.recipe_with(recipe, given))
-    typer.echo(run(work, write_aligned, output, overwrite, progress, cancel_file))
+    typer.echo(run(partial(align, inputs.study(), recipe.build()), write_aligned, how))
 
 
 def apply(
@@ -109,7 +65,7 @@ def apply(
     transform_convention: Annotated[
         str, typer.Option(metavar="WORD", help="What the transform's numbers mean, as of 'medfuse fuse'.")
     ] = "",
-    series: options.Series = None,
+    series: Series = None,
     number: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,16 +82,15 @@ def apply(
     from ..pipeline import apply_transform
 
     check_target(output, overwrite)
-    reading = reading_options(2, series, number, None, False, False)
+    options_of_volume, options_of_onto = reading_options(2, series, number)
     with reporter(progress, cancel_file) as report:
         result = apply_transform(
             transform,
-            volume,
-            onto,
+            InputVolume(volume, reading=options_of_volume),
+            InputVolume(onto, reading=options_of_onto),
             interpolation=interpolation,
             inverse=inverse,
             convention=transform_convention,
-            reading=reading,
             progress=report,
         )
         report(0.9, "writing")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from ..progress import Progress, subrange
-from .reporting import ProgressStyle, reporter
+from .options import RunOptions
+from .reporting import reporter
 
 if TYPE_CHECKING:
     from ..pipeline import Aligned
@@ -20,21 +21,16 @@ Result = TypeVar("Result", bound="Aligned")
 
 
 def run(
-    work: Callable[[Progress], Result],
-    write: Callable[[Result, Path, bool], Path],
-    output: Path,
-    overwrite: bool,
-    style: ProgressStyle,
-    cancel_file: Path | None = None,
+    work: Callable[[Progress], Result], write: Callable[[Result, Path, bool], Path], how: RunOptions
 ) -> Path:
     """Do the work, write its folder, say what was assumed, and return the path of the report."""
     from ..report import check_output
 
-    check_output(output, overwrite)
-    with reporter(style, cancel_file) as progress:
+    check_output(how.output, how.overwrite)
+    with reporter(how.progress, how.cancel_file) as progress:
         result = work(subrange(progress, 0.0, 0.97))
         progress(0.97, "writing")
-        report = write(result, output, overwrite)
+        report = write(result, how.output, how.overwrite)
         progress(1.0, "done")
     for label, registration in zip(result.labels[1:], result.registrations, strict=True):
         typer.echo(f"registration of {label}: {registration.verdict}", err=True)

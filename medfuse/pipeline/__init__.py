@@ -12,7 +12,8 @@ from ..fusion import METHODS, Fused, FusionMethod, check_sources, make_method
 from ..intensity import Window
 from ..metrics import Scores, evaluate
 from ..progress import Progress, ignore, subrange
-from ..recipe import Recipe, Study
+from ..recipe import Recipe
+from ..study import Study
 from ..volume import Volume
 from ..weights import find_weights
 from .alignment import Aligned, Clock, align

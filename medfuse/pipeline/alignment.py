@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import RegistrationError
 from ..intensity import Window, choose_window, rescale, window_specs
-from ..io import ReadOptions, read_volume, sha256_of
+from ..io import sha256_of_input
 from ..io.dicom import notes_on_patients, notes_on_writing
 from ..io.files import existing
 from ..progress import Progress, ignore, subrange
-from ..recipe import Recipe, Study
+from ..recipe import Recipe
 from ..registration import Registration, register
 from ..resampling import check_memory, output_grid, resample
+from ..study import Study
 from ..volume import Geometry, Volume
 from .starts import Start, choose_start
 
@@ -45,7 +46,7 @@ class Aligned:
     sources:
         float32 (n, z, y, x) in [0, 1]: the volumes by their windows.
     hashes:
-        sha256 of each input, the fixed one first.
+        sha256 of each input, the fixed one first; see :func:`medfuse.io.sha256_of_input`.
     timings:
         Seconds of each stage.
     notes:
@@ -94,12 +95,13 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     clock = Clock()
     with clock("read"):
         read = _read(study, subrange(progress, 0.0, 0.2))
-        hashes = tuple(sha256_of(path) for path in study.paths)
+        hashes = tuple(sha256_of_input(path) for path in study.paths)
         specs = window_specs(recipe.windows, [volume.modality for volume in read])
         windows = tuple(choose_window(*pair) for pair in zip(read, specs, strict=True))
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
     with clock("register"):
-        starts = tuple(choose_start(study, recipe, i, read[0], one) for i, one in enumerate(read[1:]))
+        fixed, *moving = zip(study.volumes, read, strict=True)
+        starts = tuple(choose_start(recipe, fixed, one) for one in moving)
         registrations = _register(read, starts, recipe, subrange(progress, 0.2, 0.9))
     with clock("resample"):
         grid = _grid(recipe, read, [one.transform for one in registrations])
@@ -114,12 +116,11 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
 
 
 def _read(study: Study, progress: Progress) -> tuple[Volume, ...]:
-    modalities = study.modalities or ("",) * len(study.paths)
-    reading = study.reading or (ReadOptions(),) * len(study.paths)
+    names = _order(len(study.volumes))
     volumes = []
-    for i, (path, modality, options) in enumerate(zip(study.paths, modalities, reading, strict=True)):
-        progress(i / len(study.paths), f"reading the {_order(len(study.paths))[i]} volume")
-        volumes.append(read_volume(path, modality=modality or None, **asdict(options)))
+    for i, (name, one) in enumerate(zip(names, study.volumes, strict=True)):
+        progress(i / len(names), f"reading the {name} volume")
+        volumes.append(one.read())
     return tuple(volumes)
 
 

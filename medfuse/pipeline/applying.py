@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from ..io import ReadOptions, read_volume
 from ..progress import Progress, ignore
 from ..resampling import resample, whole_colours
 from ..resampling.inverses import inverted
+from ..study import Input, input_volume
 from ..volume import Volume
 from .starts import open_for
 
@@ -18,13 +16,12 @@ __all__ = ["apply_transform"]
 
 def apply_transform(
     transform: Path,
-    volume: Path,
-    onto: Path,
+    volume: Input,
+    onto: Input,
     *,
     interpolation: str = "linear",
     inverse: bool = False,
     convention: str = "",
-    reading: Sequence[ReadOptions] = (),
     progress: Progress = ignore,
 ) -> Volume:
     """Resample a volume onto another one's grid by a transform that maps fixed to moving points.
@@ -34,14 +31,13 @@ def apply_transform(
     transform, convention:
         As :func:`medfuse.io.open_transform` takes them.
     volume, onto:
-        The moving and the fixed volume; with ``inverse`` the other way round.
+        The moving and the fixed volume, as paths or :class:`medfuse.InputVolume`; with ``inverse`` the
+        other way round.
     interpolation:
         See :func:`medfuse.resample`.
     inverse:
         Go from the fixed to the moving volume's grid; of a deformable transform the inverse is
         computed.
-    reading:
-        How the two are read; empty for none.
     progress:
         Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
 
@@ -50,13 +46,11 @@ def apply_transform(
     MedfuseError
         If a file cannot be read, or the transform does not suit.
     """
-    options = reading or (ReadOptions(), ReadOptions())
+    source, target = input_volume(volume), input_volume(onto)
     progress(0.0, "reading")
-    moving, fixed = (
-        read_volume(path, **asdict(one)) for path, one in zip((volume, onto), options, strict=True)
-    )
-    ends = ((volume, moving), (onto, fixed)) if inverse else ((onto, fixed), (volume, moving))
-    opened, notes = open_for(transform, convention, *ends)
+    moving, fixed = source.read(), target.read()
+    ends = (target.path, fixed), (source.path, moving)
+    opened, notes = open_for(transform, convention, *(reversed(ends) if inverse else ends))
     progress(0.4, "inverting the transform" if inverse else "resampling")
     used = inverted(opened, fixed.geometry) if inverse else opened
     progress(0.6, "resampling")

@@ -12,8 +12,9 @@ from ..io import open_transform, sha256_of
 from ..io.formats import format_of
 from ..io.transforms import TransformFile
 from ..landmarks import LandmarkFit, fit_landmarks
-from ..recipe import Recipe, Study
+from ..recipe import Recipe
 from ..registration import PRESETS, preset_for
+from ..study import InputVolume
 from ..volume import Volume
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ class Start:
     notes: tuple[str, ...] = ()
 
 
-def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving: Volume) -> Start:
-    """Where to begin for the moving volume ``index``: its transform, its landmarks, the headers, or anywhere.
+def choose_start(
+    recipe: Recipe, fixed: tuple[InputVolume, Volume], moving: tuple[InputVolume, Volume]
+) -> Start:
+    """Where to begin for a moving volume: its transform, its landmarks, the headers, or anywhere.
+
+    ``fixed`` and ``moving`` are what was asked for, each with what was read.
 
     Raises
     ------
@@ -60,17 +65,19 @@ def choose_start(study: Study, recipe: Recipe, index: int, fixed: Volume, moving
     RegistrationError
         If the pair can only be registered near a pose, and there is none.
     """
-    transform = study.initial_transforms[index] if study.initial_transforms else None
-    landmarks = study.landmarks[index] if study.landmarks else None
-    if transform is not None:
-        convention = study.conventions[index] if study.conventions else ""
-        ends = (study.fixed, fixed), (study.moving[index], moving)
-        opened, notes = open_for(transform, convention, *ends)
-        return Start(opened, hashes=(sha256_of(transform),), notes=notes)
-    if landmarks is not None:
-        fit = fit_landmarks(*landmarks)
-        hashes = tuple(sha256_of(path) for path in landmarks)
+    asked = moving[0]
+    hashes = tuple(sha256_of(path) for path in asked.start_files)
+    if asked.transform is not None:
+        ends = (fixed[0].path, fixed[1]), (asked.path, moving[1])
+        opened, notes = open_for(asked.transform, asked.convention, *ends)
+        return Start(opened, hashes=hashes, notes=notes)
+    if asked.landmarks is not None:
+        fit = fit_landmarks(*asked.landmarks)
         return Start(fit.to_itk(), landmarks=fit, hashes=hashes, notes=(*fit.notes, fit.describe()))
+    return _without_files(recipe, fixed[1], moving[1])
+
+
+def _without_files(recipe: Recipe, fixed: Volume, moving: Volume) -> Start:
     if recipe.registration_start == "header":
         return Start(start="header")
     if recipe.registration_start == "search" or not share_frame(fixed.metadata, moving.metadata):

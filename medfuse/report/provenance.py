@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fusion import values_of
-from ..io import ReadOptions
 from ..landmarks import LandmarkFit, rms
 from ..metrics import METRICS, Metric, Scores
 from ..pipeline import Aligned, StudyResult
 from ..pipeline.starts import Start
 from ..registration import Registration
+from ..study import InputVolume
 from ..version import __version__
 from ..volume import Volume
 
@@ -76,24 +76,18 @@ def _inputs(result: Aligned) -> list[dict[str, Any]]:
             "sha256": digest,
             "modality": volume.modality,
             "window": window.describe(),
-            "reading": {name: value for name, value in options.given().items() if name != "series"},
-            **(_identifiers(path, options, volume) if result.recipe.keep_identifiers else {}),
+            "reading": {name: value for name, value in asked.reading.given().items() if name != "series"},
+            **(_identifiers(asked, volume) if result.recipe.keep_identifiers else {}),
         }
-        for label, digest, volume, window, path, options in zip(
-            result.labels,
-            result.hashes,
-            result.volumes,
-            result.windows,
-            result.study.paths,
-            result.study.reading or (ReadOptions(),) * len(result.volumes),
-            strict=True,
+        for label, digest, volume, window, asked in zip(
+            result.labels, result.hashes, result.volumes, result.windows, result.study.volumes, strict=True
         )
     ]
 
 
-def _identifiers(path: Path, options: ReadOptions, volume: Volume) -> dict[str, Any]:
+def _identifiers(asked: InputVolume, volume: Volume) -> dict[str, Any]:
     known = {name: str(volume.metadata[name]) for name in _IDENTITY if name in volume.metadata}
-    return {"path": str(path), "series": options.series, "identity": known}
+    return {"path": str(asked.path), "series": asked.reading.series, "identity": known}
 
 
 def _scores(scores: Scores) -> dict[str, Any]:

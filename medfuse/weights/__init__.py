@@ -9,13 +9,14 @@ used, and read without running code from it (``weights_only=True``).
 from __future__ import annotations
 
 from .download import download_weights
-from .lookup import find_weights, lookup_folders, matches, missing_weights
+from .lookup import digests_of, find_weights, lookup_folders, matches, missing_weights
 from .state import load_weights, read_state
 from .table import WEIGHTS, Weights, weights_named
 
 __all__ = [
     "WEIGHTS",
     "Weights",
+    "digests_of",
     "download_weights",
     "find_weights",
     "load_weights",

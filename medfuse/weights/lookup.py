@@ -10,7 +10,7 @@ from ..errors import WeightsError
 from ..io.hashes import sha256_of
 from .table import Weights, weights_named
 
-__all__ = ["find_weights", "lookup_folders", "matches", "missing_weights"]
+__all__ = ["digests_of", "find_weights", "lookup_folders", "matches", "missing_weights"]
 
 
 def lookup_folders() -> list[Path]:
@@ -55,6 +55,22 @@ def missing_weights(names: Iterable[str]) -> list[str]:
     return [
         name for name in names if not any((folder / weights_named(name).file).is_file() for folder in folders)
     ]
+
+
+def digests_of(method: object) -> dict[str, str]:
+    """The weights of a configured method: name -> sha256 (of published ones as in the table); often none.
+
+    Methods say by ``required_weights`` which published ones they need, and by a parameter ``weights``
+    which file of the user's own they take.
+
+    Raises
+    ------
+    ReadError
+        If the file of the user's own is not there.
+    """
+    published = {name: weights_named(name).sha256 for name in getattr(method, "required_weights", ())}
+    own = getattr(method, "weights", "")
+    return {**published, **({"own": sha256_of(Path(own).expanduser())} if own else {})}
 
 
 def matches(path: Path, weights: Weights) -> bool:

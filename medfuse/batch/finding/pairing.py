@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ...recipe import Study
+from ...study import InputVolume, Study
 from .planning import Planned
 from .rules import Candidate, Rule
 
@@ -64,10 +64,8 @@ def _planned(name: str, candidates: Sequence[Candidate], rules: Sequence[Rule], 
             f"{role}: {one.path}" for role, choice in choices.items() if choice.problem for one in choice.left
         )
         return Planned(name, None, {}, labels, note, "; ".join(problems), decided, files)
-    modalities = tuple(one.modality for one in chosen)
-    fixed, *moving = (one.path for one in chosen)
-    study = Study(fixed, tuple(moving), modalities if any(modalities) else ())
-    return Planned(name, study, labels=labels, note=note)
+    fixed, *moving = (InputVolume(one.path, one.modality) for one in chosen)
+    return Planned(name, Study(fixed, moving), labels=labels, note=note)
 
 
 def _path(one: Candidate | None) -> Path | None:

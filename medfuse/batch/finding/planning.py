@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...errors import MedfuseError, ParameterError
-from ...recipe import Recipe, Study
+from ...recipe import Recipe
+from ...study import Study
 
 __all__ = ["Planned", "check_name", "check_names", "recipe_of"]
 
@@ -86,12 +87,7 @@ def recipe_of(planned: Planned, recipe: Recipe) -> Recipe:
         parameters = {**recipe.parameters, **parameters}  # those of another method would not fit
     try:
         own = Recipe.from_mapping({**values, **given, "parameters": parameters})
-        replace(own, device="cpu", parameters={**parameters, **_on_cpu(parameters)}).build_method()
+        own.on_cpu().build_method()  # the machine that plans may not have the worker's device
     except MedfuseError as error:
         raise ParameterError(f"study {planned.name}: {error}") from error
     return own
-
-
-def _on_cpu(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The device is the worker's affair: the machine that plans may have no GPU."""
-    return {"device": "cpu"} if "device" in parameters else {}

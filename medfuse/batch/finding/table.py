@@ -34,7 +34,8 @@ from typing import Any
 from ...errors import MedfuseError, ParameterError, ReadError, UnknownNameError
 from ...io import ReadOptions
 from ...io.files import replacing
-from ...recipe import Recipe, Study
+from ...recipe import Recipe
+from ...study import InputVolume, Study
 from ..csv_cells import cell
 from .planning import Planned, check_names
 from .pseudonyms import Pseudonyms
@@ -166,45 +167,47 @@ def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) 
     if len(given) < 2 or not all(given):
         problem = problem or "no file for the fixed or the moving volume"
         return Planned(name, None, _overrides(row), note=note, problem=problem)
-    transforms, conventions = (
-        [row.get(_nth(stem, i), "") for i in range(len(moving))]
-        for stem in ("initial_transform", "transform_convention")
+    modalities = _modalities(row, len(given))
+    fixed = InputVolume(base / given[0], modalities[0], _reading(row, "fixed_series", "fixed_volume"))
+    others = [_moving(row, i, base, modality) for i, modality in enumerate(modalities[1:])]
+    return Planned(name, Study(fixed, others), _overrides(row), note=note)
+
+
+def _modalities(row: Mapping[str, str], count: int) -> list[str]:
+    text = row.get("modalities", "")
+    words = [word.strip() for word in text.split(";")] if text else [""] * count
+    if len(words) != count:
+        raise ParameterError(
+            f"{len(words)} modalities for {count} volumes: give one for each, the fixed one first, or none"
+        )
+    return words
+
+
+def _moving(row: Mapping[str, str], i: int, base: Path, modality: str) -> InputVolume:
+    transform = row.get(_nth("initial_transform", i), "")
+    return InputVolume(
+        base / row[_nth("moving", i)],
+        modality,
+        _reading(row, _nth("moving_series", i), _nth("moving_volume", i)),
+        base / transform if transform else None,
+        row.get(_nth("transform_convention", i), ""),
+        _landmarks(row, i, base),
     )
-    study = Study(
-        base / given[0],
-        tuple(base / path for path in moving),
-        tuple(word.strip().upper() for word in row.get("modalities", "").split(";"))
-        if row.get("modalities")
-        else (),
-        tuple(base / path if path else None for path in transforms) if any(transforms) else (),
-        _reading(row, len(moving)),
-        tuple(conventions) if any(conventions) else (),
-        _landmarks(row, len(moving), base),
-    )
-    return Planned(name, study, _overrides(row), note=note)
 
 
-def _reading(row: Mapping[str, str], count: int) -> tuple[ReadOptions, ...]:
-    names = [("fixed_series", "fixed_volume")]
-    names += [(_nth("moving_series", i), _nth("moving_volume", i)) for i in range(count)]
-    options = []
-    for series, volume in names:
-        number = row.get(volume, "")
-        if number and not number.isdecimal():
-            raise ParameterError(f"{volume} = {number!r}: expected a whole number from 1")
-        options.append(ReadOptions(row.get(series) or None, int(number) if number else None))
-    return tuple(options) if any(one.given() for one in options) else ()
+def _reading(row: Mapping[str, str], series: str, volume: str) -> ReadOptions:
+    number = row.get(volume, "")
+    if number and not number.isdecimal():
+        raise ParameterError(f"{volume} = {number!r}: expected a whole number from 1")
+    return ReadOptions(row.get(series) or None, int(number) if number else None)
 
 
-def _landmarks(row: Mapping[str, str], count: int, base: Path) -> tuple[tuple[Path, Path] | None, ...]:
-    pairs: list[tuple[Path, Path] | None] = []
-    for i in range(count):
-        names = _nth("landmarks_fixed", i), _nth("landmarks_moving", i)
-        fixed, moving = (row.get(name, "") for name in names)
-        if bool(fixed) != bool(moving):
-            raise ParameterError(f"only one of {names[0]} and {names[1]} is given; landmarks need both")
-        pairs.append((base / fixed, base / moving) if fixed else None)
-    return tuple(pairs) if any(pairs) else ()
+def _landmarks(row: Mapping[str, str], i: int, base: Path) -> tuple[Path, Path] | None:
+    names = _nth("landmarks_fixed", i), _nth("landmarks_moving", i)
+    fixed, moving = (row.get(name, "") for name in names)
+    if bool(fixed) != bool(moving):
+        raise ParameterError(f"only one of {names[0]} and {names[1]} is given; landmarks need both")
+    return (base / fixed, base / moving) if fixed else None
 
 
 def _numbered(row: Mapping[str, str], stem: str) -> list[str]:
@@ -242,13 +245,7 @@ def _typed(name: str, text: str, kind: type) -> Any:
 def _row(one: Planned, base: Path) -> dict[str, str]:
     row = {"study": one.name, "fixed": "", "moving": ""}
     if one.study:
-        row["fixed"] = _path(one.study.fixed, base)
-        row |= {_nth("moving", i): _path(path, base) for i, path in enumerate(one.study.moving)}
-        if one.study.modalities:
-            row["modalities"] = ";".join(one.study.modalities)
-        for i, path in enumerate(one.study.initial_transforms):
-            row[_nth("initial_transform", i)] = _path(path, base) if path else ""
-        row |= _choices_of(one.study, base)
+        row |= _cells_of(one.study, base)
     for i, path in enumerate(one.decided):
         row["fixed" if i == 0 else _nth("moving", i - 1)] = _path(path, base) if path else ""
     for name, value in one.overrides.items():
@@ -263,17 +260,33 @@ def _row(one: Planned, base: Path) -> dict[str, str]:
     }
 
 
-def _choices_of(study: Study, base: Path) -> dict[str, str]:
-    """The cells of conventions, landmarks and reading options."""
-    row = {_nth("transform_convention", i): word for i, word in enumerate(study.conventions)}
-    for i, pair in enumerate(study.landmarks):
-        fixed, moving = (_path(path, base) for path in pair) if pair else ("", "")
-        row |= {_nth("landmarks_fixed", i): fixed, _nth("landmarks_moving", i): moving}
-    for i, options in enumerate(study.reading):
-        for name, value in (("series", options.series), ("volume", options.volume)):
-            column = f"fixed_{name}" if i == 0 else _nth(f"moving_{name}", i - 1)
-            row[column] = str(value) if value is not None else ""
-    return row
+def _cells_of(study: Study, base: Path) -> dict[str, str]:
+    """The cells of a study's files that are not empty."""
+    modalities = [one.modality for one in study.volumes]
+    cells = {
+        "fixed": _path(study.fixed.path, base),
+        "modalities": ";".join(modalities) if any(modalities) else "",
+        **_choices_of(study.fixed.reading, "fixed_series", "fixed_volume"),
+    }
+    for i, one in enumerate(study.moving):
+        cells |= _moving_cells(one, i, base)
+    return {name: text for name, text in cells.items() if text}
+
+
+def _moving_cells(one: InputVolume, i: int, base: Path) -> dict[str, str]:
+    fixed, moving = (_path(path, base) for path in one.landmarks) if one.landmarks else ("", "")
+    return {
+        _nth("moving", i): _path(one.path, base),
+        _nth("initial_transform", i): _path(one.transform, base) if one.transform else "",
+        _nth("transform_convention", i): one.convention,
+        _nth("landmarks_fixed", i): fixed,
+        _nth("landmarks_moving", i): moving,
+        **_choices_of(one.reading, _nth("moving_series", i), _nth("moving_volume", i)),
+    }
+
+
+def _choices_of(options: ReadOptions, series: str, volume: str) -> dict[str, str]:
+    return {series: options.series or "", volume: str(options.volume or "")}
 
 
 def _nth(stem: str, i: int) -> str:

@@ -165,6 +165,10 @@ def _notes(results: Sequence[Mapping[str, Mapping[str, str]]], common: Sequence[
             notes.append(
                 f"{len(one) - len(common)} studies of batch {number} are not in the other, and are left out"
             )
+    versions = [sorted({one[study].get("medfuse", "") for study in common} - {""}) for one in results]
+    if versions[0] != versions[1]:
+        first, second = (", ".join(own) or "an unknown version" for own in versions)
+        notes.append(f"batch 1 was made by medfuse {first}, batch 2 by {second}")
     changed = [study for study in common if len({one[study]["inputs"] for one in results}) > 1]
     if changed:
         named = ", ".join(changed[:5]) + (" and more" if len(changed) > 5 else "")

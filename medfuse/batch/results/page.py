@@ -113,6 +113,7 @@ def _study(row: Row, metrics: Sequence[str], spans: Mapping[str, tuple[float, fl
         "report": row["report"],
         "thumbnail": row["thumbnail"],
         "method": row["method"],
+        "medfuse": row["medfuse"],
         "verdict": verdict,
         "rank": _VERDICTS.index(verdict) if verdict in _VERDICTS else -1,
         "reasons": "; ".join(reasons) if verdict != "ok" else "",

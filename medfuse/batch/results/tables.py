@@ -15,14 +15,15 @@ from .page import render_index, worst_verdict
 
 __all__ = ["FACTS", "read_results", "write_outputs"]
 
-FACTS = ("study", "method", "set", "registration", "seconds", "inputs")
+FACTS = ("study", "method", "set", "registration", "seconds", "inputs", "medfuse")
 
 
 def write_outputs(root: Path, rows: Sequence[Row], not_run: Sequence[str] = ()) -> None:
     """Write ``results.csv``, ``failures.csv`` and ``index.html`` into the folder of a batch.
 
     ``results.csv`` has a row for each study and method: ``set`` is "method" for the chosen one and
-    "baseline" for those it is compared with.  Undefined scores are empty cells.
+    "baseline" for those it is compared with; ``inputs`` tells studies of equal files, ``medfuse`` is the
+    version that made the result.  Undefined scores are empty cells.
     """
     finished = [row for row in rows if row["status"] in ("done", "kept")]
     failed = [row for row in rows if row["status"] == "failed"]
@@ -63,8 +64,9 @@ def _scores(row: Row, metrics: Sequence[str]) -> Iterable[list[object]]:
     inputs = sha256(" ".join(row["inputs"]).encode()).hexdigest()[:16]
     for method, values in row["scores"].items():
         chosen = method == row["method"]
-        facts = [row["study"], method, "method" if chosen else "baseline", worst_verdict(row)]
-        yield [*facts, row["seconds"] if chosen else None, inputs, *(values.get(key) for key in metrics)]
+        facts: list[object] = [row["study"], method, "method" if chosen else "baseline", worst_verdict(row)]
+        facts += [row["seconds"] if chosen else None, inputs, row["medfuse"]]
+        yield [*facts, *(values.get(key) for key in metrics)]
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MedfuseError
-from ...io import sha256_of
-from ...io.formats import format_of
+from ...io import sha256_of, sha256_of_input
 from ...recipe import Recipe
+from ...version import __version__
+from ...weights import digests_of
 from ..jobs import Job, Row
 from ..results.output_folder import OutputFolder
 from .redaction import redacted
 
 __all__ = ["failure", "perform"]
-
-_SELF_CONTAINED = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
 def perform(job: Job, token: str) -> Row:
@@ -67,7 +66,7 @@ def failure(job: Job, kind: str, message: str) -> Row:
 def _kept(job: Job, batch_folder: OutputFolder) -> Row | None:
     row = batch_folder.record(job.name)
     if row is None or row.get("key") != _key(job, row["inputs"]):
-        return None  # another recipe; that is known without reading the inputs
+        return None  # another recipe, version or weights; that is known without reading the inputs
     return row if row["inputs"] == _fingerprints(job) else None
 
 
@@ -83,7 +82,7 @@ def _run(job: Job, batch_folder: OutputFolder, room: Path, start: float) -> Row:
     facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     if job.bids:
         report = rename_as_bids(folder, job.name)
-    inputs = _fingerprints(job, dict(zip(job.paths, result.hashes, strict=True)))
+    inputs = [*result.hashes, *(one for start in result.starts for one in start.hashes)]
     row = {
         "study": job.name,
         "status": "done",
@@ -115,23 +114,20 @@ def _facts(facts: Mapping[str, Any]) -> Row:
 
 def _key(job: Job, inputs: Sequence[str]) -> str:
     """What a result depends on, as 64 hexadecimal digits."""
-    parts = [job.recipe, job.modalities, job.bids, job.conventions, job.reading, inputs]
+    said = [one.to_mapping() for one in job.study.volumes]
+    for one in said:  # what lies there is in the inputs, by its content and not by its place
+        one |= {name: one[name] is not None for name in ("path", "transform", "landmarks")}
+    weights = digests_of(Recipe.from_mapping(job.recipe).on_cpu().build_method())
+    parts = [__version__, weights, job.recipe, said, job.bids, inputs]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprints(job: Job, known: Mapping[str, str] | None = None) -> list[str]:
-    """SHA-256 of each input, then of each file of transforms and landmarks; ``known``: read already."""
-    hashes = [_fingerprint(Path(path), (known or {}).get(path)) for path in job.paths]
-    starts = [*job.initial_transforms, *(path for pair in job.landmarks for path in pair or ("", ""))]
-    return hashes + [sha256_of(path) if path else "" for path in starts]
-
-
-def _fingerprint(path: Path, known: str | None) -> str:
-    """Of a file that stands for more than itself (one slice, a detached header): its whole folder."""
-    kind = format_of(path)
-    if path.is_dir() or (kind is not None and kind[0] in _SELF_CONTAINED):
-        return known or sha256_of(path)
-    return sha256_of(path.parent)
+def _fingerprints(job: Job) -> list[str]:
+    """SHA-256 of each input, then of each file of transforms and landmarks."""
+    return [
+        *(sha256_of_input(path) for path in job.study.paths),
+        *(sha256_of(path) for path in job.study.start_files),
+    ]
 
 
 def _where(error: Exception) -> str:
