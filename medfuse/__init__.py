@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .registration import Registration, register
     from .report import write_aligned, write_result
     from .resampling import resample
+    from .sources import Sources
     from .study import InputVolume, Study
     from .volume import Geometry, Volume
 
@@ -51,6 +52,7 @@ _HOME = {
     "write_aligned": "report",
     "write_result": "report",
     "resample": "resampling",
+    "Sources": "sources",
     "InputVolume": "study",
     "Study": "study",
     "Geometry": "volume",
@@ -71,6 +73,7 @@ __all__ = [
     "Recipe",
     "Registration",
     "Scores",
+    "Sources",
     "Study",
     "StudyResult",
     "Volume",

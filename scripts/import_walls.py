@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LEVELS = (
-    {"errors", "volume", "transforms", "padding", "progress", "registry", "colour", "version"},
+    {"errors", "volume", "transforms", "padding", "progress", "registry", "colour", "sources", "version"},
     {"io", "intensity", "landmarks", "noise", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics", "training"},
     {"recipe", "study", "pipeline"},

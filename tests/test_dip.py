@@ -306,7 +306,7 @@ class TestOnNoise:
         better = psnr(dip.array, truth)
         assert better > psnr(rival(), truth) + 0.3
         assert better > psnr(rival(denoise="nlm"), truth) + 0.3
-        assert better > psnr(rival(denoise="nlm", unclip=True), truth) - 0.3
+        assert better > psnr(rival(denoise="nlm", unclip=True), truth)
         error = np.abs(dip.array - truth)
         assert spearmanr(dip.maps["uncertainty"].ravel(), error.ravel()).statistic > 0.4
 

@@ -83,7 +83,7 @@ class TestResult:
         fixed = study.fixed.read()
         assert result.fused_volume.geometry == fixed.geometry
         assert all(volume.geometry == fixed.geometry for volume in result.volumes)
-        assert result.sources.shape == (2, *fixed.geometry.shape)
+        assert result.sources.array.shape == (2, *fixed.geometry.shape)
 
     def test_registered_volumes_keep_their_units(self, result, study):
         assert result.volumes[0].array.min() < -900
@@ -96,7 +96,11 @@ class TestResult:
         moving = result.volumes[1]
         assert moving.valid is not None
         assert not moving.valid.all()
-        assert result.sources[1][~moving.valid].max() == 0
+        np.testing.assert_array_equal(result.sources.valid[1], moving.valid)
+        alone = ~moving.valid
+        np.testing.assert_array_equal(result.fused.array[alone], result.sources.array[0][alone])
+        for rival in result.baselines.values():
+            np.testing.assert_array_equal(rival[alone], result.sources.array[0][alone])
 
     def test_scores_of_method_and_baselines(self, result):
         assert list(result.scores) == ["dip", "average", "maximum", "pca", "pca_nlm"]
@@ -123,6 +127,7 @@ class TestFolder:
             "recipe.toml",
             "registered/fixed.nii.gz",
             "registered/moving_1.nii.gz",
+            "registered/moving_1_mask.nii.gz",
             "report.html",
             "transforms/moving_1.tfm",
         ]
@@ -166,7 +171,7 @@ class TestFolder:
         assert iterations.count(4) == 1
         assert set(iterations) == {4, 2, 0}  # and slices without noise need no fit
         assert any("the closed form cannot be improved" in note for note in facts["warnings"])
-        assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "score"}
+        assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "baselines", "score"}
         assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
 
     def test_provenance_says_what_each_score_is(self, folder):
@@ -244,7 +249,7 @@ class TestOtherWays:
             Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(files / "ct.nii.gz", "CT")),
             Recipe(method="average", registration="none"),
         )
-        np.testing.assert_allclose(result.fused.array, result.sources[0], atol=1e-6)
+        np.testing.assert_allclose(result.fused.array, result.sources.array[0], atol=1e-6)
         assert result.registrations[0].verdict == "given"
 
     def test_initial_transform_is_used_as_it_stands(self, study, result, tmp_path):

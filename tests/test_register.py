@@ -419,6 +419,7 @@ class TestRegisterCommand:
             "recipe.toml",
             "registered/fixed.nii.gz",
             "registered/moving_1.nii.gz",
+            "registered/moving_1_mask.nii.gz",
             "report.html",
             "transforms/moving_1.tfm",
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,23 @@ class TestFolder:
         with staged(out, overwrite=True) as stage:
             (stage / "metrics.csv").write_text("new")
         assert names(out) == ["metrics.csv"]
+        assert names(tmp_path) == ["out"]
+
+    def test_the_earlier_result_comes_back_where_the_new_one_cannot_be_put(self, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "report.html").write_text("old")
+        rename = Path.rename
+
+        def once_out_is_gone(self, target):
+            if target == out and not self.name.endswith("-old"):
+                raise OSError(16, "Device or resource busy")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", once_out_is_gone)
+        with pytest.raises(WriteError, match="Device or resource busy"), staged(out, overwrite=True) as stage:
+            (stage / "report.html").write_text("new")
+        assert (out / "report.html").read_text() == "old"
         assert names(tmp_path) == ["out"]
 
     def test_an_empty_folder_is_used(self, tmp_path):

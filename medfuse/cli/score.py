@@ -7,18 +7,17 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from ..errors import GeometryError, ParameterError
+from ..errors import ParameterError
 from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, metric_rows
+from .score_inputs import load, parsed_scale
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["metrics"]
 
-_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".mat"}
 _BETTER = {True: "higher is better", False: "lower is better", None: "neither is better"}
 
 
@@ -32,6 +31,14 @@ def metrics(
         ),
     ],
     profile: Annotated[str, typer.Option(help=f"Which metrics: {', '.join(PROFILES)}.")] = "default",
+    fused_scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHITE|BLACK,WHITE",
+            help="Values of the fused volume that stand for 0 and 1, such as 255, where its file does not "
+            "say it: it is never windowed.",
+        ),
+    ] = None,
 ) -> None:
     """Score a fused image or volume against its sources."""
     match words:
@@ -41,7 +48,7 @@ def metrics(
             _show(METRICS[key])
         case [_, _, _, *_]:
             PROFILES[profile]  # a name that does not exist is refused before anything is read
-            sources, fused = _load([Path(word) for word in words])
+            sources, fused = load([Path(word) for word in words], parsed_scale(fused_scale))
             _print(evaluate(sources, fused, profile))
         case _:
             raise ParameterError(
@@ -100,29 +107,3 @@ def _show_table(table: Table) -> None:
     from rich.console import Console
 
     Console(markup=False, highlight=False).print(table)
-
-
-def _load(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Sources (n, z, y, x) and fused (z, y, x) in [0, 1]; images are one slice."""
-    if all(path.suffix.lower() in _IMAGES for path in paths):
-        from ..io import read_image
-
-        stack = [read_image(path)[None] for path in paths]
-    else:
-        stack = _load_volumes(paths)
-    shapes = {image.shape for image in stack}
-    if len(shapes) > 1:
-        raise ParameterError(f"the images differ in size: {sorted(shapes)}; all must be of one size")
-    return np.stack(stack[:-1]), stack[-1]
-
-
-def _load_volumes(paths: list[Path]) -> list[np.ndarray]:
-    """Volumes on one grid; those that do not lie in [0, 1] already are rescaled as ``medfuse fuse`` does."""
-    from ..intensity import rescale
-    from ..io import read_volume
-
-    volumes = [read_volume(path) for path in paths]
-    for path, volume in zip(paths, volumes, strict=True):
-        if not volume.geometry.matches(volumes[0].geometry):
-            raise GeometryError(f"{path} does not lie on the grid of {paths[0]}: resample it first")
-    return [v.array if v.array.min() >= 0 and v.array.max() <= 1 else rescale(v).array for v in volumes]

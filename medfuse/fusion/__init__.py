@@ -1,16 +1,17 @@
 """Fusion of registered, rescaled sources.
 
 A method is a value, a frozen dataclass whose fields are its parameters, that is called on a stack
-``(n, z, y, x)`` of sources in [0, 1] and returns a :class:`Fused`.  Methods see arrays only.
+``(n, z, y, x)`` of sources in [0, 1] and returns a :class:`Fused`.  Methods see arrays only; :func:`fuse`
+sees to what was not measured (:mod:`.measured`).
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..errors import ParameterError
 from ..progress import Progress, ignore
 from ..registry import Registry
+from ..sources import Sources, Stack
+from .measured import fuse_measured
 from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
 from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
 
@@ -50,13 +51,14 @@ METHODS: Registry[type[FusionMethod]] = Registry(
 """key -> the method's class; ``make_method`` builds one with parameters."""
 
 
-def fuse(sources: np.ndarray, method: str | FusionMethod = "dip", progress: Progress = ignore) -> Fused:
+def fuse(sources: Stack | Sources, method: str | FusionMethod = "dip", progress: Progress = ignore) -> Fused:
     """Fuse ``sources`` with a method, given by its registry key (default parameters) or as a value.
 
     Parameters
     ----------
     sources:
-        (n, z, y, x), n ≥ 2, finite, in [0, 1]; see :func:`medfuse.rescale`.
+        (n, z, y, x), n ≥ 2, finite, in [0, 1]; see :func:`medfuse.rescale`.  As :class:`medfuse.Sources`
+        they carry masks: where one source alone was measured it passes through, where none was it is 0.
     method:
         A key of :data:`METHODS`, or a configured method such as ``PatchPCA(patch=5)``.
     progress:
@@ -65,7 +67,7 @@ def fuse(sources: np.ndarray, method: str | FusionMethod = "dip", progress: Prog
     Raises
     ------
     ParameterError
-        If ``sources`` are not such a stack.
+        If ``sources`` are not such a stack, or no voxel was measured by two of them.
     UnknownNameError
         If no method has that key.
     """
@@ -73,4 +75,4 @@ def fuse(sources: np.ndarray, method: str | FusionMethod = "dip", progress: Prog
         method = METHODS[method]()
     if not callable(method):
         raise ParameterError(f"method {method!r}: expected a key such as 'dip', or a fusion method")
-    return method(check_sources(sources), progress)
+    return fuse_measured(method, sources if isinstance(sources, Sources) else Sources(sources), progress)

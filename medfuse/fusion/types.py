@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import ParameterError
 from ..progress import Progress, ignore
+from ..sources import Stack, check_sources
 
 __all__ = ["Fused", "FusionMethod", "SliceFusion", "Stack", "check_sources", "map_slices"]
-
-Stack = npt.NDArray[np.float32]
-_ROUNDING = 1e-4  # how far outside [0, 1] resampling and arithmetic in float32 may take a source
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +24,8 @@ class Fused:
         float32 ``(z, y, x)`` in [0, 1].
     maps:
         name -> array of that shape: ``weight_0``, ``weight_1``, … are the share of each source in
-        [0, 1], adding to 1; ``uncertainty`` is in grey values of [0, 1].  Only what a method knows.
+        [0, 1], adding to 1 wherever a source was measured; ``uncertainty`` is in grey values of [0, 1].
+        Only what a method knows.
     info:
         Plain numbers, words and lists of them, for the provenance; ``notes``, if there, is a list of
         sentences for the reader of the result.
@@ -53,28 +50,6 @@ class SliceFusion(NamedTuple):
     array: np.ndarray
     maps: Mapping[str, np.ndarray] = {}
     info: Mapping[str, Any] = {}
-
-
-def check_sources(sources: np.ndarray) -> Stack:
-    """``sources`` as float32 (n, z, y, x), after checking that they are what methods expect.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer than two sources, the array is not 4-D or empty, or a value is not
-        finite or lies outside [0, 1].
-    """
-    stack = np.asarray(sources, dtype=np.float32)
-    if stack.ndim != 4 or stack.size == 0:
-        raise ParameterError(f"sources of shape {stack.shape}: expected a filled stack (n, z, y, x)")
-    if len(stack) < 2:
-        raise ParameterError("one source: fusion needs two or more")
-    if not np.isfinite(stack).all():
-        raise ParameterError("sources hold NaN or infinite values: replace them before fusion")
-    low, high = float(stack.min()), float(stack.max())
-    if low < -_ROUNDING or high > 1 + _ROUNDING:
-        raise ParameterError(f"sources range from {low:g} to {high:g}: rescale them to [0, 1] first")
-    return np.clip(stack, 0, 1)
 
 
 def map_slices(

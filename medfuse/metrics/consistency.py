@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError
-from .metric import Undefined
+from ..sources import Sources, stack_and_field
+from .metric import Undefined, check_shapes
 
 __all__ = ["Consistency", "interslice_consistency"]
 
@@ -25,11 +25,13 @@ class Consistency:
     Parameters
     ----------
     value:
-        1: wholly, 0: not at all; :class:`Undefined` for a single slice.
+        1: wholly, 0: not at all; :class:`Undefined` where no two neighbouring slices were measured.
     per_gap:
-        float64 (z − 1,): the same between slice ``k`` and slice ``k + 1``.
+        float64 (z − 1,): the same between slice ``k`` and slice ``k + 1``; NaN where no pixel was measured
+        in both.
     flicker:
-        float64 (z − 1,): what is not explained there, mean over the pixels, in grey values of [0, 1].
+        float64 (z − 1,): what is not explained there, mean over the pixels, in grey values of [0, 1];
+        likewise.
     """
 
     value: float
@@ -37,20 +39,20 @@ class Consistency:
     flicker: npt.NDArray[np.float64]
 
 
-def interslice_consistency(sources: np.ndarray, fused: np.ndarray) -> Consistency:
+def interslice_consistency(sources: np.ndarray | Sources, fused: np.ndarray) -> Consistency:
     """Inter-slice consistency of a fused volume F against its sources S_i.
 
     Between neighbouring slices, with |ΔF| and |ΔS_i| the absolute changes of a pixel::
 
         1 − Σ max(|ΔF| − Σ_i |ΔS_i|, 0) / Σ |ΔF|
 
-    over all pixels and gaps.  A pixel may change as much as its sources do together; what goes beyond
-    is flicker.
+    over all pixels and gaps; with masks, over the pixels that every source measured in both slices.  A pixel
+    may change as much as its sources do together; what goes beyond is flicker.
 
     Parameters
     ----------
     sources:
-        (n, z, y, x) in [0, 1].
+        (n, z, y, x) in [0, 1], or :class:`medfuse.Sources`.
     fused:
         (z, y, x) in [0, 1].
 
@@ -60,7 +62,7 @@ def interslice_consistency(sources: np.ndarray, fused: np.ndarray) -> Consistenc
         In [0, 1]; higher is better.  1 for a fused volume that does not change at all, and for every
         rule that works pixel by pixel and follows each source at most one to one: the average, the
         maximum, any weighted sum whose weights are at most 1 and the same in all slices.
-        Undefined for a single slice.
+        Undefined for a single slice, and where no two neighbours were measured.
 
     Raises
     ------
@@ -74,23 +76,31 @@ def interslice_consistency(sources: np.ndarray, fused: np.ndarray) -> Consistenc
     together, lose points as if they flickered.  Slices farther apart change more, but so do the
     sources: the value does not need the spacing.
     """
-    sources, fused = np.asarray(sources), np.asarray(fused)
-    if sources.ndim != 4 or fused.shape != sources.shape[1:]:
-        raise ParameterError(
-            f"sources of shape {sources.shape} and fused of shape {fused.shape}: "
-            "expected (n, z, y, x) and (z, y, x)"
-        )
-    gaps = [_gap(sources[:, z : z + 2], fused[z : z + 2]) for z in range(len(fused) - 1)]
-    change, flicker = np.array(gaps, dtype=float).reshape(-1, 2).T
-    whole = _explained(change.sum(), flicker.sum()) if gaps else Undefined("there is only one slice")
-    return Consistency(whole, np.array([_explained(*gap) for gap in gaps], dtype=float), flicker)
+    array, common = stack_and_field(sources)
+    fused = np.asarray(fused)
+    check_shapes(array, fused)
+    whole = np.ones(fused.shape, bool) if common is None else common
+    gaps = [_gap(array[:, z : z + 2], fused[z : z + 2], whole[z : z + 2]) for z in range(len(fused) - 1)]
+    change, flicker, pixels = np.array(gaps, dtype=float).reshape(-1, 3).T
+    return Consistency(
+        _whole(change.sum(), flicker.sum(), pixels),
+        np.array([_explained(*gap[:2]) if gap[2] else np.nan for gap in gaps], dtype=float),
+        np.divide(flicker, pixels, out=np.full_like(flicker, np.nan), where=pixels > 0),
+    )
 
 
-def _gap(sources: np.ndarray, fused: np.ndarray) -> tuple[float, float]:
-    """Mean change of the fused pixels from one slice to the next, and what of it is not explained."""
-    change = np.abs(np.diff(fused.astype(float), axis=0)[0])
-    explained = np.abs(np.diff(sources.astype(float), axis=1)[:, 0]).sum(axis=0)
-    return float(change.mean()), float(np.maximum(change - explained, 0).mean())
+def _gap(sources: np.ndarray, fused: np.ndarray, common: np.ndarray) -> tuple[float, float, int]:
+    """Sum of the changes from one slice to the next, what of it is not explained, and of how many pixels."""
+    both = common.all(axis=0)
+    change = np.abs(np.diff(fused.astype(float), axis=0)[0])[both]
+    explained = np.abs(np.diff(sources.astype(float), axis=1)[:, 0]).sum(axis=0)[both]
+    return float(change.sum()), float(np.maximum(change - explained, 0).sum()), change.size
+
+
+def _whole(change: float, flicker: float, pixels: npt.NDArray[np.float64]) -> float:
+    if not pixels.size:
+        return Undefined("there is only one slice")
+    return _explained(change, flicker) if pixels.any() else Undefined("no pixel was measured in two slices")
 
 
 def _explained(change: float, flicker: float) -> float:

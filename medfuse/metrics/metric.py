@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ParameterError
 
-__all__ = ["Metric", "Undefined", "check_images", "two_sources"]
+__all__ = ["Metric", "Undefined", "check_images", "check_shapes", "two_sources"]
 
 _EPS = np.finfo(float).eps
 _SINGLE = 1e-4  # grey levels; single precision is good to 1e-5 there
@@ -104,6 +104,21 @@ def check_images(sources: np.ndarray, fused: np.ndarray) -> tuple[np.ndarray, np
                 "images as uint8"
             )
     return sources, fused
+
+
+def check_shapes(sources: np.ndarray, fused: np.ndarray) -> None:
+    """Refuse a stack of sources and a fused volume that are not (n, z, y, x) and (z, y, x).
+
+    Raises
+    ------
+    ParameterError
+        If they are not.
+    """
+    if sources.ndim != 4 or fused.shape != sources.shape[1:]:
+        raise ParameterError(
+            f"sources of shape {sources.shape} and fused of shape {fused.shape}: "
+            "expected (n, z, y, x) and (z, y, x)"
+        )
 
 
 def _unit(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,12 @@
-"""The scores of a volume: every metric on every slice that has something to score."""
+"""The scores of a volume: every metric on every slice that has something to score.
+
+Scores are of the common field, the voxels that every source measured.  Metrics take rectangles: each slice is
+cut to the rectangle that bounds its common field, and what lies outside the field within that rectangle is
+continued from inside, by the same mirror (:func:`medfuse.sources.mirrored`) in the sources and the fused
+image.  So no value counts that was not measured in every source, histograms hold values of the field only,
+and no edge appears where it ends; setting the outside to 0 would add one that every method keeps, and a peak
+to every histogram (``benchmarks/masks.py`` compares the two).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ParameterError
 from ..progress import Progress, ignore
+from ..sources import Sources, mirrored, stack_and_field
 from .catalogue import METRICS, PROFILES
 from .consistency import Consistency, interslice_consistency
-from .metric import Metric, Undefined, check_images
+from .metric import Metric, Undefined, check_images, check_shapes
 
 __all__ = ["Scores", "evaluate", "slices_with_content"]
 
@@ -57,18 +65,24 @@ class Scores:
         return Undefined(common[0][0] if common else "no slice shows something in every source")
 
 
-def slices_with_content(sources: np.ndarray) -> npt.NDArray[np.bool_]:
+def slices_with_content(sources: np.ndarray | Sources) -> npt.NDArray[np.bool_]:
     """Which slices of a stack (n, z, y, x) show something in every source: bool (z,).
 
-    A slice in which one source is constant has nothing to fuse: it lies outside that source's
-    field of view, or in air.
+    A slice in which one source is constant, over the common field, has nothing to fuse: it lies outside that
+    source's field of view, or in air.
     """
-    flat = np.asarray(sources).reshape(*np.shape(sources)[:2], -1)
-    return np.asarray((flat.max(axis=2) > flat.min(axis=2)).all(axis=0))
+    array, common = stack_and_field(sources)
+    flat = array.reshape(*array.shape[:2], -1)
+    if common is None:
+        return np.asarray((flat.max(axis=2) > flat.min(axis=2)).all(axis=0))
+    where = common.reshape(1, len(common), -1)
+    highest = flat.max(axis=2, where=where, initial=0)
+    lowest = flat.min(axis=2, where=where, initial=1)
+    return np.asarray((highest > lowest).all(axis=0))
 
 
 def evaluate(
-    sources: np.ndarray,
+    sources: np.ndarray | Sources,
     fused: np.ndarray,
     metrics: Iterable[str] | str | None = None,
     progress: Progress = ignore,
@@ -78,7 +92,8 @@ def evaluate(
     Parameters
     ----------
     sources:
-        (n, z, y, x) in [0, 1]; uint8 is taken as 0 to 255.
+        (n, z, y, x) in [0, 1]; uint8 is taken as 0 to 255.  As :class:`medfuse.Sources` they carry masks, and
+        the scores are of their common field: see above.
     fused:
         (z, y, x) in [0, 1]; likewise.
     metrics:
@@ -99,12 +114,9 @@ def evaluate(
     UnknownNameError
         For a key or profile that does not exist.
     """
-    sources, fused = np.asarray(sources), np.asarray(fused)
-    if sources.ndim != 4 or fused.shape != sources.shape[1:]:
-        raise ParameterError(
-            f"sources of shape {sources.shape} and fused of shape {fused.shape}: "
-            "expected (n, z, y, x) and (z, y, x)"
-        )
+    array, common = stack_and_field(sources)
+    fused = np.asarray(fused)
+    check_shapes(array, fused)
     if metrics is None or isinstance(metrics, str):
         metrics = PROFILES[metrics or "all"]
     chosen = {key: METRICS[key] for key in metrics}
@@ -113,7 +125,7 @@ def evaluate(
     reasons: dict[str, dict[int, str]] = {key: {} for key in chosen}
     for z in np.flatnonzero(slices_with_content(sources)).tolist():
         progress(z / depth, f"scoring slice {z + 1} of {depth}")
-        pair = check_images(sources[:, z], fused[z])  # once, and not again from scratch for each metric
+        pair = _of_field(array[:, z], fused[z], None if common is None else common[z])
         for key, metric in chosen.items():
             value = _score(metric, *pair)
             per_slice[key][z] = value
@@ -121,6 +133,18 @@ def evaluate(
                 reasons[key][z] = getattr(value, "reason", "undefined")
     progress(1.0, f"{depth} slices scored")
     return Scores(per_slice, reasons, interslice_consistency(sources, fused))
+
+
+def _of_field(
+    sources: np.ndarray, fused: np.ndarray, common: npt.NDArray[np.bool_] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """One slice as metrics take it, cut to its common field; checked here once, and not for each metric."""
+    if common is not None and not common.all():
+        rows, columns = (np.flatnonzero(common.any(axis=axis)) for axis in (1, 0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        inside = mirrored(common[box])
+        sources, fused = sources[(..., *box)][(..., *inside)], fused[box][inside]
+    return check_images(sources, fused)
 
 
 def _score(metric: Metric, sources: np.ndarray, fused: np.ndarray) -> float:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..errors import RegistrationError
 from ..intensity import Window, choose_window, rescale, window_specs
 from ..io import sha256_of_input
@@ -18,6 +16,7 @@ from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe
 from ..registration import Registration, register
 from ..resampling import check_memory, output_grid, resample
+from ..sources import Sources
 from ..study import Study
 from ..volume import Geometry, Volume
 from .starts import Start, choose_start
@@ -44,7 +43,7 @@ class Aligned:
     starts:
         Where each search began.
     sources:
-        float32 (n, z, y, x) in [0, 1]: the volumes by their windows.
+        The volumes by their windows, in [0, 1], with the masks of what was measured.
     hashes:
         sha256 of each input, the fixed one first; see :func:`medfuse.io.sha256_of_input`.
     timings:
@@ -59,7 +58,7 @@ class Aligned:
     windows: tuple[Window, ...]
     registrations: tuple[Registration, ...]
     starts: tuple[Start, ...]
-    sources: np.ndarray
+    sources: Sources
     hashes: tuple[str, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -106,7 +105,8 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     with clock("resample"):
         grid = _grid(recipe, read, [one.transform for one in registrations])
         volumes = _onto(grid, read, registrations, recipe.interpolation)
-        sources = np.stack([rescale(*pair).array for pair in zip(volumes, windows, strict=True)])
+        rescaled = [rescale(*pair) for pair in zip(volumes, windows, strict=True)]
+        sources = Sources.of([one.array for one in rescaled], [one.valid for one in rescaled])
     progress(1.0, "aligned")
     return Aligned(
         study=study, recipe=recipe, volumes=volumes, windows=windows, registrations=registrations,

@@ -4,7 +4,8 @@
 
     fused.nii.gz         the fused volume, float32 in [0, 1], on the fixed volume's grid
     fused_colour.nii.gz  the same with the chroma of coloured sources, 8-bit RGB; only if there are any
-    registered/          fixed and moving volumes on that grid, in their own units, for measuring
+    registered/          fixed and moving volumes on that grid, in their own units, for measuring; beside one
+                         that was not measured everywhere fixed_mask.nii.gz, …: 1 where it was, else 0
     transforms/          ITK transforms (fixed to moving points, LPS) that SimpleITK and 3D Slicer read
     maps/                what the method tells about itself: gain shares, uncertainty
     dicom/               the fused series and the registrations as DICOM; only if asked for
@@ -22,6 +23,8 @@ renamed at the end.
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
 
 from ..io import write_transform, write_volume
 from ..pipeline import Aligned, StudyResult
@@ -92,6 +95,9 @@ def _write_registered(aligned: Aligned, stage: Path) -> None:
     names = volume_names(len(aligned.volumes))
     for name, volume in zip(names, aligned.volumes, strict=True):
         write_volume(whole_colours(volume), stage / "registered" / f"{name}.nii.gz")
+        if volume.valid is not None:
+            mask = Volume(np.asarray(volume.valid, np.float32), volume.geometry)
+            write_volume(mask, stage / "registered" / f"{name}_mask.nii.gz", integers=True)
     for name, registration in zip(names[1:], aligned.registrations, strict=True):
         suffix = ".tfm" if registration.transform.IsLinear() else ".h5"  # as text, a field takes minutes
         write_transform(registration.transform, stage / "transforms" / f"{name}{suffix}")

@@ -27,7 +27,7 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
     facts:
         Its provenance.
     """
-    voxel = central_voxel(result.sources)
+    voxel = central_voxel(result.sources.array)
     return _template("report.html").render(
         facts=facts,
         title=f"{result.recipe.method}: {' + '.join(result.labels)}",
@@ -49,7 +49,7 @@ def render_aligned(aligned: Aligned, facts: dict[str, Any]) -> str:
         facts=facts,
         title=" + ".join(aligned.labels),
         grid=aligned.volumes[0].geometry.describe(),
-        pictures=pictures(aligned, central_voxel(aligned.sources)),
+        pictures=pictures(aligned, central_voxel(aligned.sources.array)),
         registrations=registration_rows(aligned, facts),
     )
 

@@ -60,6 +60,7 @@ def aligned_facts(aligned: Aligned) -> dict[str, Any]:
         "recipe": aligned.recipe.to_mapping(),
         "inputs": _inputs(aligned),
         "grid": asdict(aligned.volumes[0].geometry),
+        "common_field": 1.0 if aligned.sources.common is None else float(aligned.sources.common.mean()),
         "registrations": [_registration(one, start) for one, start in pairs],
         "warnings": list(aligned.notes),
         "seconds": dict(aligned.timings),
@@ -76,6 +77,7 @@ def _inputs(result: Aligned) -> list[dict[str, Any]]:
             "sha256": digest,
             "modality": volume.modality,
             "window": window.describe(),
+            "measured": 1.0 if volume.valid is None else float(volume.valid.mean()),
             "reading": {name: value for name, value in asked.reading.given().items() if name != "series"},
             **(_identifiers(asked, volume) if result.recipe.keep_identifiers else {}),
         }

@@ -126,7 +126,7 @@ def pictures(aligned: Aligned, voxel: tuple[int, int, int]) -> list[tuple[str, l
     geometry = aligned.volumes[0].geometry
     rows = []
     for name in PLANES:
-        planes = [plane(source, geometry, name, voxel) for source in aligned.sources]
+        planes = [plane(source, geometry, name, voxel) for source in aligned.sources.array]
         if min(planes[0].image.shape) == 1:  # across a single slice there is nothing to see
             continue
         own = list(zip(aligned.labels, map(panel, planes), strict=True))

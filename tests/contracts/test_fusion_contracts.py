@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from medfuse.errors import Cancelled, ParameterError, UnknownNameError
 from medfuse.fusion import METHODS, Fused, fuse, make_method, parameters_of
+from medfuse.sources import Sources
 
 KEYS = list(METHODS)
 QUICK = {  # key -> parameters that make a run short; the laws hold for any
@@ -258,6 +259,45 @@ def test_fuse_takes_the_key_or_the_value(key, method):
     np.testing.assert_array_equal(fuse(sources, method).array, method(sources).array)
     with pytest.raises(ParameterError, match="two or more"):
         fuse(sources[:1], method)
+
+
+def test_one_source_alone_passes_through(method):
+    """The second source ends within the slice and is not there at all in the last; nothing is in a corner."""
+    array = stack(2, 3)
+    valid = np.ones(array.shape, bool)
+    valid[1, :, :, 11:] = valid[1, 2] = valid[:, :, :5, :4] = False
+    fused = fuse(Sources(array, valid), method)
+    check_result(fused, array)
+    alone = valid[0] & ~valid[1]
+    np.testing.assert_array_equal(fused.array[alone], array[0][alone])
+    assert (fused.array[~valid.any(axis=0)] == 0).all()
+    for name, values in fused.maps.items():
+        if "weight_" in name:
+            assert (values[alone] == float(name.endswith("_0"))).all(), name
+        assert (values[~valid.any(axis=0)] == 0).all(), name
+
+
+def test_what_was_not_measured_has_no_say(method):
+    array, valid = stack(), np.ones((2, 2, 24, 20), bool)
+    valid[1, :, 9:] = False
+    other = np.where(valid, array, np.float32(np.nan))
+    np.testing.assert_array_equal(
+        fuse(Sources(array, valid), method).array, fuse(Sources(other, valid), method).array
+    )
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in NOISY])
+def test_some_of_the_sources_are_fused_as_they_are_alone(method):
+    array, valid = stack(3, 3), np.ones((3, 3, 24, 20), bool)
+    valid[1, 1] = valid[:2, 2] = False
+    fused = fuse(Sources(array, valid), method)
+    np.testing.assert_allclose(fused.array[0], method(array[:, :1]).array[0], atol=1e-6)
+    np.testing.assert_allclose(fused.array[1], method(array[[0, 2], 1:2]).array[0], atol=1e-6)
+    np.testing.assert_array_equal(fused.array[2], array[2, 2])
+    weights = [values for name, values in fused.maps.items() if name.startswith("weight_")]
+    assert len(weights) in (0, 3)
+    if weights:
+        np.testing.assert_allclose(sum(weights), 1, atol=1e-5)
 
 
 def test_listing_the_methods_imports_no_torch():

@@ -4,6 +4,7 @@
 
     fused.nii.gz                  X_desc-fused_vol.nii.gz
     registered/moving_1.nii.gz    X_space-fixed_desc-moving1_vol.nii.gz
+    registered/fixed_mask.nii.gz  X_space-fixed_desc-fixed_mask.nii.gz
     maps/uncertainty.nii.gz       X_desc-uncertainty_map.nii.gz
     transforms/moving_1.tfm       X_from-fixed_to-moving1_mode-image_xfm.tfm
     report.html                   X_report.html
@@ -42,6 +43,8 @@ def _bids(path: Path) -> str:
     label = re.sub(r"[^A-Za-z0-9]", "", stem)
     if path.name == "fused.nii.gz":
         return "desc-fused_vol.nii.gz"
+    if path.parts[0] == "registered" and stem.endswith("_mask"):
+        return f"space-fixed_desc-{label.removesuffix('mask')}_mask{dot}{suffix}"
     if len(path.parts) > 1:
         pattern = _FOLDERS.get(path.parts[0], re.sub(r"[^A-Za-z0-9]", "", path.parts[0]) + "-{}")
         return pattern.format(label) + dot + suffix

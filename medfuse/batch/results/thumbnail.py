@@ -21,7 +21,7 @@ def thumbnail(result: StudyResult) -> str:
     from PIL import Image
 
     fused = result.fused_volume
-    picture = plane(fused.array, fused.geometry, "axial", central_voxel(result.sources))
+    picture = plane(fused.array, fused.geometry, "axial", central_voxel(result.sources.array))
     height, width = picture.image.shape[0] * picture.row_mm, picture.image.shape[1] * picture.column_mm
     scale = _SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,0 +1,258 @@
+"""A study whose moving volume ends within the fixed one, from files to scores; and its baselines."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+import medfuse.pipeline.alignment
+from medfuse import (
+    Geometry,
+    InputVolume,
+    Recipe,
+    Study,
+    Volume,
+    evaluate,
+    fuse,
+    read_volume,
+    run_study,
+    write_result,
+)
+from medfuse.cli import app
+from medfuse.errors import Cancelled
+from medfuse.fusion import METHODS, Fused, make_method
+from medfuse.io import write_volume
+from medfuse.progress import ignore
+
+GRID = Geometry((44, 48, 4), (2.0, 2.0, 4.0), (-40.0, -50.0, 0.0))
+SMALL = Geometry((30, 32, 4), (2.0, 2.0, 4.0), (-30.0, -40.0, 0.0))
+RECIPE = Recipe(method="average", registration="none", windows=("1=0%-100%", "2=0%-100%"))
+
+
+def texture(geometry, seed):
+    values = gaussian_filter(np.random.default_rng(seed).random(geometry.shape), (0, 1.5, 1.5))
+    return (100 + 900 * (values - values.min()) / np.ptp(values)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("field")
+    write_volume(Volume(texture(GRID, 1), GRID), folder / "fixed.nii.gz")
+    write_volume(Volume(texture(SMALL, 2), SMALL), folder / "moving.nii.gz")
+    fixed, moving = (InputVolume(folder / f"{name}.nii.gz", "MR") for name in ("fixed", "moving"))
+    return Study(fixed, [moving])
+
+
+@pytest.fixture(scope="module")
+def result(study):
+    return run_study(study, RECIPE)
+
+
+@pytest.fixture(scope="module")
+def folder(result, tmp_path_factory):
+    out = tmp_path_factory.mktemp("field") / "out"
+    write_result(result, out)
+    return out
+
+
+def inside():
+    """The moving volume's field on the fixed grid (z, y, x)."""
+    field = np.zeros(GRID.shape, bool)
+    field[:, 5:37, 5:35] = True
+    return field
+
+
+class TestField:
+    def test_the_fixed_volume_alone_keeps_its_brightness(self, result):
+        fixed, moving = result.sources.array
+        np.testing.assert_array_equal(result.sources.common, inside())
+        np.testing.assert_array_equal(result.fused.array[~inside()], fixed[~inside()])
+        mean = ((fixed + moving) / 2)[inside()]
+        np.testing.assert_allclose(result.fused.array[inside()], mean, atol=1e-6)
+
+    def test_scores_are_of_the_common_field(self, result):
+        cut = (..., slice(5, 37), slice(5, 35))
+        for key, array in {"average": result.fused.array, **result.baselines}.items():
+            expected = evaluate(result.sources.array[cut], array[cut], "default").whole
+            assert result.scores[key].whole == pytest.approx(expected, nan_ok=True)
+            assert np.isfinite(expected["pe"])
+
+    def test_the_folder_holds_the_mask_of_what_ends(self, folder):
+        names = sorted(path.name for path in (folder / "registered").iterdir())
+        assert names == ["fixed.nii.gz", "moving_1.nii.gz", "moving_1_mask.nii.gz"]
+        mask = read_volume(folder / "registered" / "moving_1_mask.nii.gz", modality="OT")
+        np.testing.assert_array_equal(mask.array, inside())
+        assert mask.geometry.matches(read_volume(folder / "fused.nii.gz", modality="OT").geometry)
+
+    def test_provenance_and_page_tell_it(self, folder):
+        facts = json.loads((folder / "provenance.json").read_text())
+        share = 32 * 30 / (48 * 44)
+        assert [one["measured"] for one in facts["inputs"]] == pytest.approx([1, share])
+        assert facts["common_field"] == pytest.approx(share)
+        page = (folder / "report.html").read_text()
+        assert f"there over what every source measured: {100 * share:.1f} % of the voxels" in page
+        assert "Where one volume alone was measured" in page
+
+    def test_a_study_that_is_measured_everywhere_says_nothing_of_it(self, study, tmp_path):
+        page = write_result(run_study(Study(study.fixed, [study.fixed]), RECIPE), tmp_path / "out")
+        assert "every source measured" not in page.read_text()
+        names = sorted(path.name for path in (tmp_path / "out" / "registered").iterdir())
+        assert names == ["fixed.nii.gz", "moving_1.nii.gz"]
+
+
+@dataclass(frozen=True)
+class First:
+    """A method that depends on the order of the sources."""
+
+    def __call__(self, sources, progress=ignore):
+        progress(0.0, "first")
+        return Fused(sources[0])
+
+
+class TestBaselines:
+    def test_each_is_its_method_on_the_sources_in_their_order(self, study, monkeypatch):
+        monkeypatch.setitem(METHODS._loaded, "maximum", First)
+        result = run_study(study, RECIPE)
+        assert list(result.baselines) == ["maximum", "pca"]
+        np.testing.assert_array_equal(result.baselines["maximum"], result.sources.array[0])
+        np.testing.assert_array_equal(result.baselines["pca"], fuse(result.sources, "pca").array)
+
+    def test_the_rival_of_dip_undoes_clipping_as_dip_does(self, study):
+        quick = {"steps": 1, "width": 4, "scales": 2, "noise_floor": 1.0}
+        result = run_study(study, Recipe(method="dip", registration="none", parameters=quick, device="cpu"))
+        rival = make_method(METHODS["pca"], {"denoise": "nlm", "unclip": True})
+        np.testing.assert_array_equal(result.baselines["pca_nlm"], fuse(result.sources, rival).array)
+
+    def test_they_report_and_can_be_cancelled(self, study):
+        seen = []
+
+        def progress(fraction, message):
+            seen.append((fraction, message))
+            if message.startswith("baseline pca: slice 2"):
+                raise Cancelled(message)
+
+        with pytest.raises(Cancelled):
+            run_study(study, RECIPE, progress)
+        fractions = [fraction for fraction, _ in seen]
+        assert fractions == sorted(fractions)
+        assert [message for _, message in seen][-3:] == [
+            "baseline maximum: taking the maximum",
+            "baseline pca: slice 1 of 4",
+            "baseline pca: slice 2 of 4",
+        ]
+
+    def test_their_time_is_not_the_methods(self, study, monkeypatch):
+        now = 0.0
+
+        @dataclass(frozen=True)
+        class Slow(First):
+            def __call__(self, sources, progress=ignore):
+                nonlocal now
+                now += 100.0
+                return super().__call__(sources, progress)
+
+        monkeypatch.setattr(medfuse.pipeline.alignment.time, "perf_counter", lambda: now)
+        monkeypatch.setitem(METHODS._loaded, "maximum", Slow)
+        timings = run_study(study, RECIPE).timings
+        assert (timings["fuse"], timings["baselines"], timings["score"]) == (0, 100, 0)
+
+
+def metrics(*words):
+    run = CliRunner().invoke(app, ["metrics", *map(str, words)])
+    return run.exit_code, run.output
+
+
+def scores_of(output):
+    """Key -> value as the table of ``medfuse metrics`` shows it."""
+    rows = (line.split() for line in output.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) > 2 and row[0] in ("pe", "q", "mi", "cv", "nabf")}
+
+
+@pytest.fixture(scope="module")
+def files(result, tmp_path_factory):
+    import nibabel
+    import SimpleITK as sitk
+
+    folder = tmp_path_factory.mktemp("scale")
+    fused = result.fused.array * np.float32(0.6) + np.float32(0.1)
+    levels = np.rint(255 * fused)
+    for name, source in zip(("a", "b"), result.sources.array, strict=True):
+        write_volume(Volume(source, GRID), folder / f"{name}.nii.gz")
+    write_volume(Volume(levels / np.float32(255), GRID), folder / "unit.nii.gz")
+    write_volume(Volume(levels, GRID), folder / "float.nii.gz")
+    image = nibabel.Nifti1Image(levels.astype(np.uint8).T, GRID.to_ras_affine())
+    nibabel.save(image, folder / "bytes.nii.gz")
+    words = sitk.GetImageFromArray((257 * levels).astype(np.uint16))
+    words.CopyInformation(Volume(levels, GRID).to_sitk())
+    sitk.WriteImage(words, str(folder / "words.nrrd"))
+    return folder
+
+
+class TestFusedScale:
+    """A fused volume is never windowed: its scale is that of its type, or said, or asked."""
+
+    def test_the_same_image_scores_the_same(self, files):
+        sources = (files / "a.nii.gz", files / "b.nii.gz")
+        expected = scores_of(metrics(*sources, files / "unit.nii.gz")[1])
+        assert set(expected) == {"pe", "q", "mi", "cv", "nabf"}
+        for name, words, said in (
+            ("bytes.nii.gz", (), "0 to 255 stand for 0 to 1 (whole numbers of 8 bits)"),
+            ("words.nrrd", (), "0 to 65535 stand for 0 to 1 (whole numbers of 16 bits)"),
+            ("float.nii.gz", ("--fused-scale", "255"), "0 to 255 stand for 0 to 1 (--fused-scale)"),
+            ("float.nii.gz", ("--fused-scale", "0,255"), "0 to 255 stand for 0 to 1 (--fused-scale)"),
+        ):
+            code, output = metrics(*sources, files / name, *words)
+            assert code == 0, output
+            assert said in " ".join(output.split())
+            assert scores_of(output) == expected, name
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ((), r"nothing says which of them stand for 0 and 1: give --fused-scale, such as 255"),
+            (("--fused-scale", "100"), r"lie outside --fused-scale 0,100"),
+            (("--fused-scale", "white"), r"--fused-scale white: expected the value of white"),
+            (("--fused-scale", "5,5"), r"--fused-scale 5,5: expected the value of white"),
+            (("--fused-scale", "nan"), r"--fused-scale nan: expected the value of white"),
+        ],
+    )
+    def test_refused(self, files, words, says):
+        code = CliRunner().invoke(
+            app,
+            ["metrics", *(str(files / name) for name in ("a.nii.gz", "b.nii.gz", "float.nii.gz")), *words],
+        )
+        assert isinstance(code.exception, medfuse.MedfuseError)
+        assert says in str(code.exception)
+
+
+def test_metrics_leave_padding_out(tmp_path):
+    """A sheared volume is straightened on reading and has no values in its corners: they are in no score."""
+    import nibabel
+
+    affine = GRID.to_ras_affine()
+    sheared = affine.copy()
+    sheared[0, 1] = 0.6
+    levels = np.rint(texture(GRID, 3) / 4)
+    nibabel.save(nibabel.Nifti1Image(levels.astype(np.float32).T, sheared), tmp_path / "a.nii.gz")
+    a = read_volume(tmp_path / "a.nii.gz", modality="OT")
+    assert not a.valid.all()
+    b, fused = texture(a.geometry, 4) / 1000, texture(a.geometry, 5) / 1000
+    for name, array in (("b", b), ("c", np.where(a.valid, b, 0.5)), ("f", fused)):
+        write_volume(Volume(array, a.geometry), tmp_path / f"{name}.nii.gz")
+    outputs = [
+        metrics(tmp_path / "a.nii.gz", tmp_path / f"{name}.nii.gz", tmp_path / "f.nii.gz")
+        for name in ("b", "c")
+    ]
+    assert outputs[0][0] == 0, outputs[0][1]
+    assert scores_of(outputs[0][1]) == scores_of(outputs[1][1]) != {}
+
+
+def test_metrics_table_lists_slices_of_the_field(folder):
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["slice"] for row in rows if row["method"] == "average"] == ["whole", "0", "1", "2", "3"]
