@@ -18,6 +18,10 @@ from .parse import looks_like_dicom
 __all__ = ["FoundSeries", "Series", "checked", "choose", "files_of", "find_series"]
 
 _LISTED = 12  # series in a message
+_ONE_SOURCE = (
+    "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "Modality",
+    "SOPClassUID",
+)  # fmt: skip
 _DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
@@ -196,7 +200,22 @@ def checked(path: Path, series: Series) -> Series:
             raise SeriesError(
                 f"{header.path}: unlike the rest of its series: {reason}, or take this file away"
             )
+    _check_one_source(path, series)
     return _without_duplicates(series)
+
+
+def _check_one_source(path: Path, series: Series) -> None:
+    """One volume is of one patient, one study, one modality and one kind of object; no value is shown."""
+    for keyword in _ONE_SOURCE:
+        first: dict[object, DicomHeader] = {}
+        for header in series.headers:
+            first.setdefault(header.get(keyword), header)
+        if len(first) > 1:
+            a, b = (header.path.name for header in list(first.values())[:2])
+            raise SeriesError(
+                f"{path}: {keyword} differs within one series (in {a} and {b}): images of several sources "
+                "share a SeriesInstanceUID; put those of each into a folder of its own"
+            )
 
 
 def _without_duplicates(series: Series) -> Series:

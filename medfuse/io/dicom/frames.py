@@ -29,17 +29,35 @@ _GROUPS: dict[str, dict[str, str]] = {
         "StackID": "StackID",
         "TemporalPositionIndex": "TemporalPositionIdentifier",
         "FrameAcquisitionNumber": "AcquisitionNumber",
+        "FrameAcquisitionDateTime": "FrameAcquisitionDateTime",
+        "FrameReferenceDateTime": "FrameReferenceDateTime",
     },
     "TemporalPositionSequence": {"TemporalPositionTimeOffset": "TemporalPositionTimeOffset"},
     "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
     "MRModifierSequence": {"InversionTimes": "InversionTime"},
-    "CardiacSynchronizationSequence": {"NominalCardiacTriggerDelayTime": "TriggerTime"},
-    "MRImageFrameTypeSequence": {"FrameType": "ImageType"},
+    "CardiacSynchronizationSequence": {
+        "NominalCardiacTriggerDelayTime": "TriggerTime",
+        "NominalPercentageOfCardiacPhase": "NominalPercentageOfCardiacPhase",
+    },
+    "RespiratorySynchronizationSequence": {
+        "NominalPercentageOfRespiratoryPhase": "NominalPercentageOfRespiratoryPhase"
+    },
+    "MRArterialSpinLabelingSequence": {"ASLContext": "ASLContext"},
+    "MRTimingAndRelatedParametersSequence": {"FlipAngle": "FlipAngle", "RepetitionTime": "RepetitionTime"},
+    "CTReconstructionSequence": {"ConvolutionKernel": "ConvolutionKernel"},
+    "CTXRayDetailsSequence": {"KVP": "KVP"},
+    "MRImageFrameTypeSequence": {
+        "FrameType": "ImageType",
+        "ComplexImageComponent": "ComplexImageComponent",
+        "AcquisitionContrast": "AcquisitionContrast",
+    },
     "CTImageFrameTypeSequence": {"FrameType": "ImageType"},
     "PETFrameTypeSequence": {"FrameType": "ImageType"},
     "ImageDataTypeSequence": {"DataType": "DataType"},
 }
 """Functional group -> its attribute -> the name by which plain slices have it."""
+
+_NAMES = {name for attributes in _GROUPS.values() for name in attributes.values()}
 
 
 def frames_of(header: DicomHeader) -> list[DicomHeader]:
@@ -77,7 +95,27 @@ def _values(groups: Mapping[str, Any]) -> dict[str, Any]:
         for attribute, keyword in attributes.items()
         if attribute in _first(groups, name)
     }
-    return found | _diffusion(groups)
+    return _others(groups) | found | _diffusion(groups) | _dimensions(groups)
+
+
+def _others(groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Whatever else stands in the groups, by its own name: it may be what tells the frames apart."""
+    return {
+        keyword: value
+        for items in groups.values()
+        if isinstance(items, tuple) and items and isinstance(items[0], dict)
+        for keyword, value in items[0].items()
+        if not isinstance(value, bytes) and keyword not in _NAMES
+    }
+
+
+def _dimensions(groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Each of the dimension indices; what they point to may be an attribute of the vendor's."""
+    indices = _first(groups, "FrameContentSequence").get("DimensionIndexValues", ())
+    return {
+        f"DimensionIndexValue {number}": index
+        for number, index in enumerate(indices if isinstance(indices, tuple) else (indices,), start=1)
+    }
 
 
 def _diffusion(groups: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from .parse import load
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["DISTINGUISHING", "IDENTITY", "DicomHeader", "check_single", "is_uid", "read_header"]
+__all__ = ["DISTINGUISHING", "IDENTITY", "DicomHeader", "all_values", "check_single", "is_uid", "read_header"]
 
 IDENTITY = (
     "SpecificCharacterSet",
@@ -44,6 +44,11 @@ DISTINGUISHING = (
     "EchoTime", "EchoNumbers", "InversionTime", "AcquisitionNumber", "TemporalPositionIdentifier",
     "TriggerTime", "DiffusionBValue", "DiffusionDirectionality", "DiffusionGradientOrientation",
     "TemporalPositionTimeOffset", "DataType", "AcquisitionTime",
+    "NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase", "ComplexImageComponent",
+    "AcquisitionContrast", "ASLContext", "KVP", "ConvolutionKernel", "FilterType", "ContrastBolusAgent",
+    "FlipAngle", "RepetitionTime", "FrameReferenceTime", "FrameAcquisitionDateTime", "FrameReferenceDateTime",
+    "AcquisitionDateTime", "SeriesTime", "SeriesDescription", "ProtocolName", "ImageComments",
+    "ContentTime",
 )  # fmt: skip
 """What tells volumes apart that share a series and its slice positions."""
 
@@ -70,6 +75,7 @@ _SINGLE: dict[str, type | tuple[type, ...]] = {
 _KIND_OF_VR: dict[str, type] = {"CS": str, "DA": str, "DS": float, "IS": int, "TM": str, "UI": str}
 """Kinds of text (ASCII by definition) that need no more than to be split and converted."""
 
+_SHORT = 200  # characters of an attribute that may tell volumes apart
 _HEADER_INFLATED_BYTES = 16 << 20  # a slice's header is some kB; what is longer is no header
 
 
@@ -119,6 +125,17 @@ def read_header(path: Path) -> DicomHeader:
         return DicomHeader(path, path.stat().st_size, syntax, storage, has_pixels, values)
 
 
+def all_values(path: Path) -> Mapping[str, Any]:
+    """Every short element of a file, those of vendors too; what is longer tells no volumes apart."""
+    with reading(path):
+        dataset, _ = load(path, None, _HEADER_INFLATED_BYTES, pixels=False)
+        return {
+            name: value
+            for name, value in _plain_values(dataset).items()
+            if not isinstance(value, bytes) and len(str(value)) <= _SHORT
+        }
+
+
 def check_single(path: Path, values: Mapping[str, Any]) -> None:
     """Refuse several values, or text, where one value of a type must stand."""
     for keyword, kind in _SINGLE.items():
@@ -135,7 +152,7 @@ def _plain_values(dataset: pydicom.Dataset) -> dict[str, Any]:
         if value is None:
             value = _plain(dataset[tag].value)
         if value not in (None, "", ()):
-            values[keyword_for_tag(tag)] = value
+            values[keyword_for_tag(tag) or f"({tag >> 16:04x},{tag & 0xFFFF:04x})"] = value
     return values
 
 

@@ -32,7 +32,7 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def load(
-    path: Path, keywords: Iterable[str], inflated_limit: int, *, pixels: bool
+    path: Path, keywords: Iterable[str] | None, inflated_limit: int, *, pixels: bool
 ) -> tuple[pydicom.Dataset, bool]:
     """Read some attributes.
 
@@ -41,7 +41,7 @@ def load(
     path:
         The file.
     keywords:
-        The attributes that are wanted, without those of the file meta information, which all come.
+        The attributes that are wanted, without those of the file meta information, which all come; None: all.
     inflated_limit:
         How many bytes of a deflated file are inflated at most.
     pixels:
@@ -54,7 +54,7 @@ def load(
     """
     import pydicom
 
-    tags = _tags(tuple(keywords))
+    tags = None if keywords is None else _tags(tuple(keywords))
     with path.open("rb") as stream:
         # pydicom would inflate a deflated file whole, whatever its size: look at the syntax first.
         if _plain_syntax(stream.read(_META_BYTES)) in (None, _DEFLATED):
@@ -111,7 +111,7 @@ def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
 
 
 def _load_deflated(
-    path: Path, zipped: bytes, meta: pydicom.Dataset, tags: list[int], limit: int, pixels: bool
+    path: Path, zipped: bytes, meta: pydicom.Dataset, tags: list[int] | None, limit: int, pixels: bool
 ) -> tuple[pydicom.Dataset, bool]:
     from pydicom.dataset import FileMetaDataset
     from pydicom.filereader import read_dataset

@@ -99,7 +99,7 @@ def _inspect_group(path: Path, series: Series, group: Group, number: int) -> Ins
             check_pixels(header)
     except ReadError as error:
         return Inspected(path, series, None, series.notes, str(error), number, group.label)
-    notes = (*series.notes, *found.notes)
+    notes = (*series.notes, *group.notes, *found.notes)
     return Inspected(path, series, found.geometry, notes, "", number, group.label)
 
 

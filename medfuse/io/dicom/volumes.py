@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import SeriesError
 from ..files import one_line
+from .distinguish import differing, order, split
 from .headers import DISTINGUISHING, DicomHeader
-from .planes import SlicePlane, check_alike
+from .pixels import check_pixels, read_slices
+from .planes import SlicePlane, made_alike
 
 __all__ = ["SAME_PLACE_MM", "Group", "groups_of", "pick"]
 
@@ -21,36 +23,35 @@ SAME_PLACE_MM = 0.01
 """Two slices nearer than this lie at one position."""
 
 _LISTED = 20
-_MOST_COMBINED = 3  # attributes that it takes to tell volumes apart, at most
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The slices of one volume, and what tells it from the others of its series ("" if it is alone)."""
+    """The slices of one volume; what tells it from the others of its series ("" if it is alone); notes."""
 
     planes: tuple[SlicePlane, ...]
     label: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def groups_of(path: Path, planes: Sequence[SlicePlane]) -> list[Group]:
     """Split a series into volumes that have one slice at each position.
 
-    By the stacks of an enhanced object, then by the fewest attributes (echo, frame type, time, b-value,
-    acquisition, ...) that leave one slice at each position.
-
-    Where none does, by runs of InstanceNumber, if each run goes through all positions once.
+    By the stacks of an enhanced object, then by what tells images at one position apart
+    (:mod:`.distinguish`).  Images that were sent twice under other UIDs are left out.
 
     Raises
     ------
     SeriesError
-        If slices of one volume are not alike, or two lie at one position and no attribute tells them apart.
+        If slices of one volume are not alike, all lie at one position, or nothing tells those at one
+        position apart.
     """
     stacks = {plane.header.get("StackID") for plane in planes}
     if len(stacks) == 1:
         return _by_attributes(path, planes)
     return [
-        Group(group.planes, f"StackID {one_line(stack, 20)}" + (f", {group.label}" if group.label else ""))
-        for stack in sorted(stacks, key=_order)
+        replace(group, label=f"StackID {one_line(stack, 20)}" + (f", {group.label}" if group.label else ""))
+        for stack in sorted(stacks, key=order)
         for group in _by_attributes(path, [p for p in planes if p.header.get("StackID") == stack])
     ]
 
@@ -74,7 +75,7 @@ def pick(path: Path, groups: list[Group], wanted: int | None) -> tuple[Group, li
         raise SeriesError(f"{path}: no volume {wanted}; it holds {len(groups)}: {_listed(groups)}")
     chosen = groups[(wanted or 1) - 1]
     note = f"volume {wanted} of {len(groups)} in the series: {chosen.label}"
-    return chosen, [note] if len(groups) > 1 else []
+    return chosen, [*([note] if len(groups) > 1 else []), *chosen.notes]
 
 
 def _listed(groups: list[Group]) -> str:
@@ -84,30 +85,112 @@ def _listed(groups: list[Group]) -> str:
 
 
 def _by_attributes(path: Path, planes: Sequence[SlicePlane]) -> list[Group]:
-    check_alike(planes)
-    places = _places(planes)
-    multiplicity = max(Counter(places).values())
-    if multiplicity == 1:
-        return [Group(tuple(planes))]
-    keywords = [
-        keyword
-        for keyword in (*DISTINGUISHING, "ImageType")
-        if 1 < len({plane.header.get(keyword) for plane in planes}) <= multiplicity
-    ]
-    for count in range(1, _MOST_COMBINED + 1):
-        for chosen in combinations(keywords, count):
-            groups = _split(planes, places, chosen)
-            if len(groups) == multiplicity:
-                return groups
-    if groups := _by_number(planes, places, multiplicity):
-        return groups
-    place = next(place for place, count in Counter(places).items() if count > 1)
-    a, b = [plane.header for plane, here in zip(planes, places, strict=True) if here == place][:2]
-    raise SeriesError(f"{path}: two images at one position: {_name(a)} and {_name(b)}; take one away")
+    alike, notes = made_alike(planes)
+    places = _places(alike)
+    if len(alike) > 1 and len(set(places)) == 1:
+        raise SeriesError(
+            f"{path}: the positions of all {len(alike)} images are alike (ImagePositionPatient): slices of a "
+            "volume lie apart; export the series again"
+        )
+    alike, places, more = _without_resent(alike, places)
+    if max(Counter(places).values()) == 1:
+        groups = [Group(tuple(alike), "", (*notes, *more))]
+    else:
+        groups = [
+            Group(tuple(alike[i] for i in members), label, (*notes, *more))
+            for label, members in split(alike, places)
+        ]
+    if not groups:
+        raise SeriesError(_not_told_apart(path, alike, places))
+    return [_of_one_kind(path, group) for group in groups]
+
+
+def _not_told_apart(path: Path, planes: Sequence[SlicePlane], places: list[int]) -> str:
+    counts = Counter(places)
+    place = next(place for place, count in counts.items() if count > 1)
+    here = [plane for plane, at in zip(planes, places, strict=True) if at == place]
+    a, b = (_name(plane.header) for plane in here[:2])
+    if len(planes) == len(counts) + 1:
+        return f"{path}: two images at one position: {a} and {b}; take one away"
+    names = differing(here)
+    what = f"they differ in {', '.join(names[:_LISTED])}" if names else "their headers do not differ"
+    return (
+        f"{path}: {len(planes)} images lie at {len(counts)} positions ({a} and {b} at one of them), and no "
+        f"attribute tells which make one volume ({what}); export each volume as a series of its own"
+    )
+
+
+def _of_one_kind(path: Path, group: Group) -> Group:
+    """The group, with a note where slices differ in a vendor's part of ImageType.
+
+    Raises
+    ------
+    SeriesError
+        If slices of one volume were reconstructed with different kernels, or are images of another kind
+        (the first three values of ImageType, which the standard defines).
+    """
+    _refuse_difference(path, group, "ConvolutionKernel", lambda value: value)
+    _refuse_difference(path, group, "ImageType", lambda value: _values(value)[:3])
+    kinds = dict.fromkeys(_values(plane.header.get("ImageType")) for plane in group.planes)
+    if len(kinds) == 1:
+        return group
+    note = f"its slices are of several image types: {', '.join(_joined(kind) for kind in kinds)}"
+    return replace(group, notes=(*group.notes, note))
+
+
+def _refuse_difference(path: Path, group: Group, keyword: str, part: Callable[[Any], object]) -> None:
+    first: dict[object, SlicePlane] = {}
+    for plane in group.planes:
+        first.setdefault(part(plane.header.get(keyword)), plane)
+    if len(first) > 1:
+        a, b = (
+            f"{_joined(_values(plane.header.get(keyword))) or 'none'} in {_name(plane.header)}"
+            for plane in list(first.values())[:2]
+        )
+        raise SeriesError(
+            f"{path}: {keyword} differs ({a}, {b}): the slices of this series do not make one volume; export "
+            "them as separate series"
+        )
+
+
+def _values(value: Any) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+def _joined(values: tuple[object, ...]) -> str:
+    return one_line("\\".join(map(str, values)), 60)
+
+
+def _without_resent(
+    planes: Sequence[SlicePlane], places: list[int]
+) -> tuple[list[SlicePlane], list[int], list[str]]:
+    """Without images that are there again under another UID: equal in position, attributes and pixels.
+
+    Only if all that have a twin by their attributes have it by their pixels too: of a series of several
+    volumes, slices of mere air may be equal.
+    """
+    kept: dict[tuple[object, ...], list[int]] = {}
+    for i, (plane, place) in enumerate(zip(planes, places, strict=True)):
+        values = tuple(plane.header.get(keyword) for keyword in (*DISTINGUISHING, "ImageType"))
+        kept.setdefault((place, *map(str, values), plane.header.get("StackID")), []).append(i)
+    twins = [group for group in kept.values() if len(group) > 1]
+    if not twins or not all(_all_equal([planes[i].header for i in group]) for group in twins):
+        return list(planes), places, []
+    dropped = {i for group in twins for i in group[1:]}
+    left = [i for i in range(len(planes)) if i not in dropped]
+    note = f"{len(dropped)} image(s) that were there again under other UIDs left out"
+    return [planes[i] for i in left], [places[i] for i in left], [note]
+
+
+def _all_equal(headers: Sequence[DicomHeader]) -> bool:
+    for header in headers:
+        check_pixels(header)
+    (first, _), *others = read_slices(headers)
+    return bool(np.ptp(first)) and all(np.array_equal(first, values) for values, _ in others)
 
 
 def _name(header: DicomHeader) -> str:
-    return header.path.name if header.frame is None else f"frame {header.frame + 1}"
+    return header.path.name if header.frame is None else f"frame {header.frame + 1} of {header.path.name}"
 
 
 def _places(planes: Sequence[SlicePlane]) -> list[int]:
@@ -119,49 +202,3 @@ def _places(planes: Sequence[SlicePlane]) -> list[int]:
     places = np.empty(len(planes), int)
     places[order] = number
     return places.tolist()
-
-
-def _split(planes: Sequence[SlicePlane], places: list[int], keywords: tuple[str, ...]) -> list[Group]:
-    """One group for each combination of values; none if a group has two slices at one position."""
-    members: dict[tuple[object, ...], list[int]] = {}
-    for i, plane in enumerate(planes):
-        members.setdefault(tuple(plane.header.get(keyword) for keyword in keywords), []).append(i)
-    if any(len({places[i] for i in one}) < len(one) for one in members.values()):
-        return []
-    return [
-        Group(tuple(planes[i] for i in members[values]), _label(keywords, values))
-        for values in sorted(members, key=lambda values: [_order(value) for value in values])
-    ]
-
-
-def _by_number(planes: Sequence[SlicePlane], places: list[int], multiplicity: int) -> list[Group]:
-    """Runs of InstanceNumber that each go through all positions once, as plain fMRI series have them."""
-    numbers = [plane.header.get("InstanceNumber") for plane in planes]
-    count = len(planes) // multiplicity
-    if count < 2 or len(set(numbers)) < len(planes) or not all(isinstance(n, int) for n in numbers):
-        return []
-    order = sorted(range(len(planes)), key=numbers.__getitem__)
-    runs = [order[start : start + count] for start in range(0, len(order), count)]
-    if any({places[i] for i in run} != set(places) for run in runs):
-        return []
-    return [
-        Group(tuple(planes[i] for i in run), f"InstanceNumber {numbers[run[0]]} to {numbers[run[-1]]}")
-        for run in runs
-    ]
-
-
-def _label(keywords: tuple[str, ...], values: tuple[object, ...]) -> str:
-    return ", ".join(
-        f"{keyword} {one_line(_plain(value), 40)}" for keyword, value in zip(keywords, values, strict=True)
-    )
-
-
-def _plain(value: object) -> str:
-    return "\\".join(str(part) for part in value) if isinstance(value, tuple) else f"{value}"
-
-
-def _order(value: object) -> tuple[int, float, str]:
-    """Numbers by size, then words, then what is absent."""
-    if isinstance(value, (int, float)):
-        return (0, float(value), "")
-    return (1, 0.0, str(value)) if value is not None else (2, 0.0, "")
