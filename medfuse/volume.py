@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import nibabel
     import SimpleITK
 
-__all__ = ["MODALITIES", "Geometry", "Volume"]
+__all__ = ["MODALITIES", "Geometry", "StoredGrid", "Volume"]
 
 MODALITIES = ("CT", "MR", "US", "PT", "NM", "OT")
 """DICOM's modality codes that medfuse tells apart; OT stands for all else."""
@@ -150,6 +150,32 @@ class Geometry:
 
 
 @dataclass(frozen=True, eq=False)
+class StoredGrid:
+    """The grid of a NIfTI file as it is stored, which other programs' matrices are counted by.
+
+    The grid of the volume that is read from it differs where axes are sheared or lengths not in mm.
+
+    Parameters
+    ----------
+    size:
+        Number of voxels along x, y, z.
+    affine:
+        4×4 from voxel index (x, y, z) to world point in LPS mm; not necessarily at right angles.
+    pixdim:
+        Voxel sizes as the header has them, in its own unit.
+    """
+
+    size: tuple[int, int, int]
+    affine: npt.NDArray[np.float64]
+    pixdim: Triple
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> StoredGrid:
+        """The grid of a file that holds just this geometry."""
+        return cls(geometry.size, geometry.affine, geometry.spacing)
+
+
+@dataclass(frozen=True, eq=False)
 class Volume:
     """Pixels and where they are.  Immutable: :meth:`with_array` is the way to new pixels.
 
@@ -169,6 +195,8 @@ class Volume:
         What a DICOM writer needs (no pixels).
     notes:
         What had to be assumed or repaired to read this volume, for the report and the provenance.
+    stored:
+        The grid of the NIfTI file it was read from; None for other files, and after resampling.
 
     Volumes compare by identity: "equal" could mean pixels, geometry or both.
     """
@@ -179,6 +207,7 @@ class Volume:
     valid: npt.NDArray[np.bool_] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    stored: StoredGrid | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array, dtype=np.float32)

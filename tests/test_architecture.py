@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 INSIDE = {
     "fusion": ({"pca", "simple", "multiscale"}, {"dip", "networks", "sparse"}),
     "io": ({"formats", "dicom", "transforms", "landmarks"}, {"hashes", "volume_files"}, {"catalogue"}),
-    "registration": ({"pyramid"}, {"linear"}, {"deformable", "without_search"}),
+    "registration": ({"pyramid"}, {"linear"}, {"deformable", "without_search", "match"}),
     "batch": ({"finding", "results"}, {"running"}),
 }
 """The order inside a room: what a room does not name here is shared by all of it and stands first; its

@@ -14,9 +14,10 @@ from oriented import ORIENTED
 from medfuse.errors import ParameterError, ReadError, UnknownNameError, WriteError
 from medfuse.io import open_transform, read_transform, write_transform
 from medfuse.io.transforms import CONVENTIONS
-from medfuse.io.transforms.matrices import from_flirt, parse
+from medfuse.io.transforms.numbers import parse
+from medfuse.io.transforms.voxel_based import from_flirt
 from medfuse.transforms import flipped, inverse, to_affine
-from medfuse.volume import Geometry
+from medfuse.volume import Geometry, StoredGrid
 
 POINTS = np.random.default_rng(0).uniform(-100, 100, (5, 3))
 FLIP = np.diag([-1.0, -1, 1])  # between LPS and RAS
@@ -45,6 +46,10 @@ def mapped(transform: SimpleITK.Transform, points: np.ndarray = POINTS) -> np.nd
 
 def moved(matrix: np.ndarray, points: np.ndarray = POINTS) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def grids(fixed: Geometry, moving: Geometry) -> tuple[StoredGrid, StoredGrid]:
+    return StoredGrid.of(fixed), StoredGrid.of(moving)
 
 
 def rigid() -> SimpleITK.Transform:
@@ -249,7 +254,7 @@ class TestFlirt:
     @pytest.mark.parametrize("hand", ["RAS", "LAS"])
     def test_equals_what_others_computed(self, tmp_path: Path, hand: str) -> None:
         np.savetxt(tmp_path / "m.mat", matrix_of(np.array(self.ROTATION), self.SHIFT[hand]))
-        transform, notes = open_transform(tmp_path / "m.mat", "", (self.FIXED, self.MOVING[hand]))
+        transform, notes = open_transform(tmp_path / "m.mat", "", grids(self.FIXED, self.MOVING[hand]))
         np.testing.assert_allclose(mapped(transform), moved(flipped(LPS)), atol=1e-5)
         assert "-in MOVING -ref FIXED" in notes[0]
 
@@ -258,7 +263,10 @@ class TestFlirt:
         """Millimetres (0, 0, 0) are voxel (0, 0, 0) of a left-handed grid, the other end of x of another."""
         fixed = ORIENTED["LAS"]
         moving = self.MOVING[hand]
-        found = moved(from_flirt(np.eye(4), fixed, moving), fixed.world([[0, 0, 0], [1, 0, 0]]))
+        found = moved(
+            from_flirt(np.eye(4), StoredGrid.of(fixed), StoredGrid.of(moving)),
+            fixed.world([[0, 0, 0], [1, 0, 0]]),
+        )
         x = 0 if hand == "LAS" else moving.size[0] - 1
         step = (1 if hand == "LAS" else -1) * fixed.spacing[0] / moving.spacing[0]
         np.testing.assert_allclose(found, moving.world([[x, 0, 0], [x + step, 0, 0]]), atol=1e-9)
@@ -283,7 +291,7 @@ class TestFlirt:
 
 
 def read_with(path: Path, convention: str, fixed: Geometry, moving: Geometry) -> SimpleITK.Transform:
-    return open_transform(path, convention, (fixed, moving)).transform
+    return open_transform(path, convention, grids(fixed, moving)).transform
 
 
 def lta(kind: int, matrix: np.ndarray, source: Geometry | None, target: Geometry | None) -> str:
@@ -310,12 +318,12 @@ class TestLta:
         (folder / "t.lta").write_text(lta(*values))
         return folder / "t.lta"
 
-    @pytest.mark.parametrize("grids", [True, False])
-    def test_ras_to_ras(self, tmp_path: Path, grids: bool) -> None:
+    @pytest.mark.parametrize("known", [True, False])
+    def test_ras_to_ras(self, tmp_path: Path, known: bool) -> None:
         path = self.write(tmp_path, 1, self.TO_FIXED, self.MOVING, self.FIXED)
-        transform, notes = open_transform(path, "", (self.FIXED, self.MOVING) if grids else None)
+        transform, notes = open_transform(path, "", grids(self.FIXED, self.MOVING) if known else None)
         np.testing.assert_allclose(mapped(transform), moved(LPS), atol=1e-9)
-        assert ("by the grids" if grids else "as is usual") in notes[0]
+        assert ("by the grids" if known else "as is usual") in notes[0]
 
     def test_voxel_to_voxel_joins_the_same_voxels(self, tmp_path: Path) -> None:
         """The matrix's own meaning: source voxel (2, 1, 3) lies on the target voxel it names."""
@@ -328,7 +336,7 @@ class TestLta:
 
     def test_the_grids_tell_the_direction(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, 1, np.linalg.inv(self.TO_FIXED), self.FIXED, self.MOVING)
-        transform, notes = open_transform(path, "", (self.FIXED, self.MOVING))
+        transform, notes = open_transform(path, "", grids(self.FIXED, self.MOVING))
         np.testing.assert_allclose(mapped(transform), moved(LPS), atol=1e-9)
         assert "taken as the fixed one, by the grids" in notes[0]
         told = read_transform(path, "inverse")
@@ -336,7 +344,7 @@ class TestLta:
 
     def test_grids_that_fit_neither_decide_nothing(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, 1, self.TO_FIXED, self.MOVING, self.FIXED)
-        _, notes = open_transform(path, "", (ORIENTED["LAS"], ORIENTED["RAS"]))
+        _, notes = open_transform(path, "", grids(ORIENTED["LAS"], ORIENTED["RAS"]))
         assert "taken as the moving one, as is usual" in notes[0]
 
     @pytest.mark.parametrize(

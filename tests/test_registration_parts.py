@@ -366,7 +366,7 @@ class TestVerdict:
             ("deformation_consistency_mm", 2.1, "inverse consistency of the deformation is 2.1 mm"),
             ("mi_rigid", 0.9, "better before the deformation"),
             ("overlap", 0.29, "only 29% of the smaller field of view"),
-            ("mi_before", 0.9, "matched better before"),
+            ("mi_before", 0.82, "matched better before"),
         ],
     )
     def test_each_figure_out_of_its_limit_is_a_doubt(self, figure: str, value: float, words: str) -> None:
@@ -399,6 +399,35 @@ class TestVerdict:
         verdict, reasons = judge(rigid | {"deformation_consistency_mm": 0.8, "mi_rigid": 0.7})
         assert verdict == "ok"
         assert "deformation is inverse consistent within 0.8 mm" in reasons[0]
+
+    @pytest.mark.parametrize(
+        ("axis", "factor", "words"),
+        [
+            (
+                "z",
+                0.9,
+                "the slices of the moving volume seem about 10% too close together against the",
+            ),
+            ("z", 1.05, "the slices of the moving volume seem about 5% too far apart"),
+            ("x", 0.93, "the voxels along x of the moving volume seem about 7% too close together"),
+            ("y", 1.035, "the voxels along y of the moving volume seem about 3% too far apart"),
+        ],
+    )
+    def test_voxel_sizes_are_doubted_where_an_affine_search_gains_much(self, axis, factor, words) -> None:
+        scales = {f"affine_scale_{name}": 1.01 for name in "xyz"} | {f"affine_scale_{axis}": factor}
+        verdict, reasons = judge(GOOD | scales | {"affine_gain": 0.05})
+        assert verdict == "doubtful"
+        assert words in reasons[0]
+        assert "kind 'affine'" in reasons[0]
+        assert judge(GOOD | scales | {"affine_gain": 0.04})[0] == "ok"
+        assert judge(GOOD | scales | {"affine_gain": 0.05, "deformation_consistency_mm": 0.5})[0] == "ok"
+
+    def test_an_affine_search_that_scales_little_is_no_doubt(self) -> None:
+        scales = {"affine_scale_x": 1.025, "affine_scale_y": 0.98, "affine_scale_z": 1.0}
+        assert judge(GOOD | scales | {"affine_gain": 0.5})[0] == "ok"
+
+    def test_a_match_that_interpolation_alone_made_less_is_no_doubt(self) -> None:
+        assert judge(GOOD | {"mi_before": 0.805})[0] == "ok"  # 0.8 after: less by 0.6 %
 
     def test_edges_have_limits_of_their_own(self) -> None:
         speckled = GOOD | {"inverse_consistency_mm": 1.9, "halves_mm": 1.4}

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RegistrationError
+from ..errors import ParameterError, RegistrationError
 from ..io import open_transform, sha256_of
-from ..io.formats import format_of
-from ..io.transforms import TransformFile
+from ..io.transforms import TransformFile, matrix_in_mat
 from ..landmarks import LandmarkFit, fit_landmarks
 from ..recipe import Recipe
-from ..registration import PRESETS, preset_for
+from ..registration import PRESETS, match, preset_for
 from ..study import InputVolume
 from ..volume import Volume
 
@@ -96,11 +95,39 @@ def open_for(
 ) -> TransformFile:
     """Open a transform between two volumes with their files.
 
-    FLIRT's millimetres are those of the NIfTI files it had: the grids of any other file would mislead.
+    FLIRT's millimetres are those of the NIfTI files it had: the grids of any other file would mislead.  4×4
+    numbers in ``.mat`` may also be of greedy or c3d, in RAS: which of the two they are is told by the images.
+
+    Raises
+    ------
+    ParameterError
+        If the images match better by the other meaning of the numbers.
     """
-    are_nifti = all((format_of(file) or ("",))[0] in (".nii", ".nii.gz") for file, _ in (fixed, moving))
-    grids = (fixed[1].geometry, moving[1].geometry) if are_nifti else None
-    return open_transform(path, convention, grids)
+    stored = [volume.stored for _, volume in (fixed, moving)]
+    grids = None if stored[0] is None or stored[1] is None else (stored[0], stored[1])
+    opened = open_transform(path, convention, grids)
+    if grids is not None and convention in ("", "inverse") and matrix_in_mat(path):
+        inverse = "-inverse" if convention else ""
+        other = open_transform(path, f"ras{inverse}").transform
+        _check_meaning(path, fixed[1], moving[1], (opened.transform, other), inverse)
+    return opened
+
+
+def _check_meaning(
+    path: Path,
+    fixed: Volume,
+    moving: Volume,
+    meanings: tuple[SimpleITK.Transform, SimpleITK.Transform],
+    inverse: str,
+) -> None:
+    """Refuse 4×4 numbers in ``.mat`` that explain the images better as RAS than as FLIRT's."""
+    flirt, ras = (match(fixed, moving, meaning) for meaning in meanings)
+    if ras > flirt:
+        raise ParameterError(
+            f"{path}: 4×4 numbers in .mat are taken as FLIRT's, but as a RAS matrix (of greedy or c3d) they "
+            f"match the volumes better (mutual information {ras:.2f} against {flirt:.2f} nats): say which "
+            f"they are with --transform-convention ras{inverse} or fsl{inverse}"
+        )
 
 
 def share_frame(fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> bool:

@@ -34,16 +34,28 @@ from .linear.planes import Pair, pair_of
 from .linear.search import SearchRequest, search_linear
 from .linear.stages import make_stages
 from .linear.transform_models import TRANSFORM_MODELS
+from .match import match
 from .poses import Pose, is_rigid, pose_of
 from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .quality import judge
 from .result import Registration, Verdict
+from .voxel_sizes import scale_figures
 from .without_search import without_search
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["KINDS", "PRESETS", "STARTS", "Preset", "Registration", "Verdict", "preset_for", "register"]
+__all__ = [
+    "KINDS",
+    "PRESETS",
+    "STARTS",
+    "Preset",
+    "Registration",
+    "Verdict",
+    "match",
+    "preset_for",
+    "register",
+]
 
 STARTS = ("search", "header")
 """Where a search may start: from many poses, or near where the headers place the volumes."""
@@ -134,6 +146,9 @@ def _searched(
         "rigid" if deformable else kind, near, before, preset.travel_mm, preset.travel_deg
     )
     found = search_linear(stages, request, subrange(progress, *ends))
+    if found.affine is not None:
+        sizes = scale_figures(pair.in_world(found.affine), moving.geometry)
+        found = replace(found, figures={**found.figures, **sizes})
     if deformable:
         transform, found = refine(stages, found, subrange(progress, ends[1], 1.0))
     else:

@@ -11,6 +11,9 @@
 ``rotation_deg``               angle of the rotation; ``translation_mm`` of the body's centre
 ``scale_min, _max``            smallest and largest scale factor, ``shear_deg`` the largest change of a right
                                angle ("similarity" and "affine")
+``affine_gain``                mutual information that an affine climb gains, as a share ("rigid"), and
+                               ``affine_scale_x, _y, _z`` its factors of lengths along the axes of the moving
+                               volume's grid (:mod:`.voxel_sizes`)
 ``travel_mm, _deg``            how far from its start the search ended, and ``travel`` the same as a share of
                                what the preset allows (with ultrasound)
 ``deformation_consistency_mm`` inverse consistency of the deformation ("deformable");
@@ -29,7 +32,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from .result import Verdict
+from .voxel_sizes import worst_axis
 
 __all__ = ["LIMITS", "VerdictLimits", "judge"]
 
@@ -44,9 +50,12 @@ class VerdictLimits:
     rival: float = 0.95  # of the mutual information found; right up to 0.87
     inverse_consistency_mm: float = 1.5  # right up to 1.2 mm
     halves_mm: float = 1.15  # right up to 0.94 mm
+    mi_held: float = 0.99  # of that before the search: interpolation alone costs a little of it
     overlap: float = 0.3  # right from 0.8
     scale: float = 1.25  # and its inverse: beyond is no body's
     shear_deg: float = 10.0
+    affine_gain: float = 0.045  # of the mutual information; right up to 0.03, wrong spacings from 0.08
+    affine_scale: float = 0.03  # beside 1; counts only where the gain is large too
     deformation_consistency_mm: float = 2.0  # right within 2.3 mm, wrong from 3.2 mm
     jacobian: float = 3.0  # and its inverse; true fields 0.6 to 1.5
     mi_kept: float = 0.9  # of that before the deformation: interpolation of the field costs a little
@@ -115,7 +124,7 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Ve
         )
     if figures["overlap"] < limits.overlap:
         yield f"only {figures['overlap']:.0%} of the smaller field of view lies within the other"
-    if figures["mi_after"] < figures["mi_before"]:
+    if figures["mi_after"] < limits.mi_held * figures["mi_before"]:
         yield "the volumes matched better before the search than after it"
     if figures.get("travel", 0.0) > limits.travel:
         yield (
@@ -129,6 +138,8 @@ def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: Ver
     least, most = figures.get("scale_min", 1.0), figures.get("scale_max", 1.0)
     if not 1 / limits.scale <= least <= most <= limits.scale:
         yield f"the volume would be scaled by {least:.2f} to {most:.2f}: voxel sizes may be wrong"
+    if figures.get("affine_gain", 0.0) > limits.affine_gain and "deformation_consistency_mm" not in figures:
+        yield from _doubts_of_the_voxel_sizes(figures, limits)
     if figures.get("shear_deg", 0.0) > limits.shear_deg:
         yield f"the volume would be sheared by {figures['shear_deg']:.0f}°"
     least, most = figures.get("jacobian_min", 1.0), figures.get("jacobian_max", 1.0)
@@ -143,3 +154,15 @@ def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: Ver
         )
     if figures["mi_after"] < limits.mi_kept * figures.get("mi_rigid", 0.0):
         yield "the volumes matched better before the deformation than after it"
+
+
+def _doubts_of_the_voxel_sizes(figures: Mapping[str, float], limits: VerdictLimits) -> Iterator[str]:
+    """What an affine search would scale, and by how much."""
+    axis, factor = worst_axis(figures)
+    if abs(np.log(factor)) > np.log1p(limits.affine_scale):
+        what = "slices" if axis == "z" else f"voxels along {axis}"
+        apart = "far apart" if factor > 1 else "close together"
+        yield (
+            f"the {what} of the moving volume seem about {abs(factor - 1):.0%} too {apart} against the fixed "
+            "one: check the voxel sizes of both, or take registration kind 'affine'"
+        )

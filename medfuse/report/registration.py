@@ -49,6 +49,13 @@ FIGURES = {
     "scale_min": ("smallest scale", "factor along the direction that is stretched least; 1: none"),
     "scale_max": ("largest scale", "factor along the direction that is stretched most; 1: none"),
     "shear_deg": ("shear, °", "largest change of a right angle"),
+    "affine_gain": (
+        "affine gain",
+        "share of the match that scales and shears would add",
+    ),
+    "affine_scale_x": ("affine scale, x", "by which they would stretch the moving volume's columns; 1: none"),
+    "affine_scale_y": ("affine scale, y", "by which they would stretch its rows; 1: none"),
+    "affine_scale_z": ("affine scale, z", "by which they would move its slices apart; 1: none"),
     "displacement_mean_mm": ("mean displacement, mm", "of a point of the body by the deformation"),
     "displacement_max_mm": ("largest displacement, mm", "of a point by the deformation"),
     "jacobian_min": (

@@ -116,7 +116,7 @@ def resample(
         return moved(measured, "nearest" if interpolation == "nearest" else "linear")
 
     array, valid = interpolate_measured(volume.array, volume.valid, values_at, measured_share_at)
-    return replace(volume, array=array, geometry=geometry, valid=valid)
+    return replace(volume, array=array, geometry=geometry, valid=valid, stored=None)
 
 
 def whole_colours(volume: Volume) -> Volume:

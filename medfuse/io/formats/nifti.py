@@ -6,13 +6,14 @@ with several volumes only the one that is wanted is kept in memory.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import ReadError
-from ...volume import Volume
+from ...volume import StoredGrid, Volume
 from ..files import reading, replacing
 from .four_d import choice
 from .gzipped import Content, open_content
@@ -38,7 +39,10 @@ def read(path: Path, volume: int | None = None) -> Volume:
             size = header.volume_bytes
             stored = content.part(offset + index * size, size, offset + header.data_bytes)
             notes = (*notes, *_name_notes(suffix, content.is_gzipped))
-        return place(path, _array(stored, header), header.affine, (*header.notes, *notes, *volume_notes))
+        notes = (*header.notes, *notes, *volume_notes)
+        x, y, z = header.shape[:3]
+        found = place(path, _array(stored, header), header.affine, notes)
+        return replace(found, stored=StoredGrid((x, y, z), header.affine, header.pixdim))
 
 
 def other_half(path: Path) -> Path:

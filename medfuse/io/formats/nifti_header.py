@@ -33,6 +33,7 @@ EXTENDER_BYTES = 4
 _AFFINE_TOLERANCE = 1e-3  # mm; float32 affines agree within it
 _FLAT = 1e-3  # volume of a unit cell
 _LONG_QUATERNION = 1e-5  # b²+c²+d² may exceed 1 by rounding
+_SAME_SIZE = 1e-3  # relative
 _LARGEST_CODE = 5  # of NIFTI_XFORM_*: unknown, scanner, aligned, Talairach, MNI, template
 _UNITS = {
     0: ("", 1.0),
@@ -61,6 +62,8 @@ class NiftiHeader:
         value = stored · slope + intercept.
     affine:
         4×4 from voxel index to LPS mm.
+    pixdim:
+        Voxel sizes along x, y, z as written, in the header's own unit; not necessarily those of the affine.
     notes:
         What of the header was doubtful.
     """
@@ -72,6 +75,7 @@ class NiftiHeader:
     slope: float
     intercept: float
     affine: npt.NDArray[np.float64]
+    pixdim: tuple[float, float, float]
     notes: tuple[str, ...]
 
     @property
@@ -117,6 +121,8 @@ def parse_header(path: Path, start: bytes, pair: bool) -> NiftiHeader:
     unit, scale = _unit(path, fields)
     unit_notes = (f"lengths converted from {unit} to millimetres",) if unit else ()
     slope, intercept = _scaling(path, fields)
+    x, y, z = (float(size) for size in fields["pixdim"][1:4])
+    pixdim = (x, y, z)
     header_bytes = int(fields["sizeof_hdr"])
     return NiftiHeader(
         shape,
@@ -126,7 +132,8 @@ def parse_header(path: Path, start: bytes, pair: bool) -> NiftiHeader:
         slope,
         intercept,
         _RAS_FROM_LPS @ np.diag([scale, scale, scale, 1.0]) @ affine,
-        (*notes, *unit_notes),
+        pixdim,
+        (*notes, *_size_notes(pixdim, affine), *unit_notes),
     )
 
 
@@ -214,6 +221,16 @@ def _affine(
         if apart > _AFFINE_TOLERANCE:
             return found[used], (f"sform and qform disagree by up to {apart:.3g} mm; the sform was used",)
     return found[used], ()
+
+
+def _size_notes(pixdim: tuple[float, float, float], affine: np.ndarray) -> tuple[str, ...]:
+    """What to say where pixdim and affine disagree: FSL counts by the one, most others by the other."""
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    sizes = np.array(pixdim)
+    if not (np.isfinite(sizes).all() and sizes.min() > 0) or np.allclose(sizes, steps, rtol=_SAME_SIZE):
+        return ()
+    written, used = ("×".join(f"{size:.4g}" for size in sizes) for sizes in (pixdim, steps))
+    return (f"pixdim says voxels of {written}, the sform {used}; the sform was used",)
 
 
 def _code_fault(name: str, code: int) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ReadError
-from ...transforms import Matrix, flipped
+from ...transforms import RAS_FROM_LPS, Matrix, flipped
 from ...transforms import inverse as inverse_of
-from ...volume import Geometry
+from ...volume import StoredGrid
 
 __all__ = ["is_lta", "to_lps"]
 
@@ -30,7 +30,7 @@ def is_lta(text: str) -> bool:
 
 
 def to_lps(
-    path: Path, text: str, inverse: bool, grids: tuple[Geometry, Geometry] | None
+    path: Path, text: str, inverse: bool, grids: tuple[StoredGrid, StoredGrid] | None
 ) -> tuple[Matrix, tuple[str, ...]]:
     """The matrix from fixed to moving points in LPS, and what was assumed.
 
@@ -52,10 +52,10 @@ def to_lps(
 
 
 def _direction(
-    grids: tuple[Geometry, Geometry], source: Matrix | None, target: Matrix | None
+    grids: tuple[StoredGrid, StoredGrid], source: Matrix | None, target: Matrix | None
 ) -> tuple[bool, str]:
     """Whether the source is the fixed volume, and by what that is known."""
-    fixed, moving = (grid.to_ras_affine() for grid in grids)
+    fixed, moving = (RAS_FROM_LPS @ grid.affine for grid in grids)
     as_usual = _same(source, moving) + _same(target, fixed)
     exchanged = _same(source, fixed) + _same(target, moving)
     if as_usual == exchanged:

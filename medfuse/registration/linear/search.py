@@ -18,6 +18,7 @@ from .starts import QuickScore, best_starts, everywhere, is_near, nearby
 
 __all__ = ["LinearResult", "SearchRequest", "agreement", "search_linear"]
 
+_AFFINE_CLIMBS, _AFFINE_ON = 3, 0.03  # most climbs; the gain from which another one follows
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
 
 
@@ -51,11 +52,15 @@ class SearchRequest:
 
 @dataclass(frozen=True, eq=False)
 class LinearResult:
-    """A pose, the point about which its angles are stated, and the figures."""
+    """A pose, the point about which its angles are stated, and the figures.
+
+    ``affine`` is the end of an affine climb from a rigid result, where one was made.
+    """
 
     pose: Pose
     centre: npt.NDArray[np.float64]
     figures: Mapping[str, float]
+    affine: Pose | None = None
 
 
 def search_linear(stages: Sequence[Stage], request: SearchRequest, progress: Progress) -> LinearResult:
@@ -72,7 +77,8 @@ def search_linear(stages: Sequence[Stage], request: SearchRequest, progress: Pro
     if stages[0].moving.volume < stages[0].fixed.volume:
         found = _search([one.exchanged() for one in stages], request.exchanged(), progress)
         pose, centre = inverse(found.pose), apply(found.pose, found.centre)
-        found = LinearResult(pose, centre, found.figures)
+        affine = None if found.affine is None else inverse(found.affine)
+        found = LinearResult(pose, centre, found.figures, affine)
     else:
         found = _search(stages, request, progress)
     return replace(found, figures={**found.figures, **_shape(found, stages[0], request)})
@@ -99,15 +105,36 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
         raise RegistrationError(
             "the volumes lost their overlap at the finest level: give an initial transform"
         )
-    part = subrange(progress, 0.85, 0.9)
+    part = subrange(progress, 0.85, 0.88)
     back = middle.exchanged().climb(inverse(final.pose), part, "checking: inverse consistency", request.kind)
+    affine: Pose | None = None
+    gain: dict[str, float] = {}
+    if rigid and not middle.fixed.edges:  # edges of speckle do not tell scales
+        affine, gain = _affine_gain(middle, final.pose, subrange(progress, 0.88, 0.91))
     figures = {
         **agreement(middle, finalists, tried),
         **_comparison(middle, request.before, final.pose, back.pose),
-        "halves_mm": _halves(middle, final.pose, request.kind, subrange(progress, 0.9, 1.0)),
+        "halves_mm": _halves(middle, final.pose, request.kind, subrange(progress, 0.91, 1.0)),
+        **gain,
     }
     progress(1.0, "registered")
-    return LinearResult(final.pose, coarse.fixed.centre_of_mass, figures)
+    return LinearResult(final.pose, coarse.fixed.centre_of_mass, figures, affine)
+
+
+def _affine_gain(stage: Stage, pose: Pose, progress: Progress) -> tuple[Pose, dict[str, float]]:
+    """The end of an affine climb from a rigid ``pose``, and the share of mutual information it gains.
+
+    One that gains much has farther to go than one climb leads.
+    """
+    score = stage.score(pose)
+    end, before, after = pose, score, score
+    for number in range(_AFFINE_CLIMBS):
+        part = subrange(progress, number / _AFFINE_CLIMBS, (number + 1) / _AFFINE_CLIMBS)
+        end = stage.climb(end, part, "checking: voxel sizes", "affine").pose
+        before, after = after, stage.score(end)
+        if after < (1 + _AFFINE_ON) * before:
+            break
+    return end, {"affine_gain": after / score - 1}
 
 
 def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
