@@ -32,6 +32,7 @@ ROOMS = {  # folder or module of the package: the tests beside it
 }
 COPIED = ("medfuse", "tests", "scripts", "benchmarks", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 KILLED = {"killed", "timeout", "segfault", "check was interrupted by user"}  # the last: tests not collected
+PLUGINS = ("-p", "no:cacheprovider", "-p", "fastest_first")
 TIMES_CLEAN = 15  # the time limit as a multiple of the tests' time without a change, as mutmut has it
 
 
@@ -39,12 +40,12 @@ def main() -> None:
     """Run a sample of a room's mutants; print the survivors with their diffs, and the score."""
     options = _parser().parse_args()
     with tempfile.TemporaryDirectory(prefix="medfuse-mutants-") as scratch:
-        copy = _copy(Path(scratch), options.room)
+        copy = _copy(Path(scratch), options.room, options.keyword)
         os.chdir(copy)  # where mutmut looks for its settings
         names = options.mutants or _sample(_mutants(copy, options.room), options.sample, options.seed)
         _mutmut(copy, "run", "--max-children", str(options.jobs), *names)
         statuses = {name: _status(copy, name, status) for name, status in _results(copy, names).items()}
-        _report(copy, statuses)
+        _report(statuses)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,12 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("room", choices=ROOMS)
     parser.add_argument("--sample", type=int, default=60, help="how many mutants; 0 means all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keyword", default="", help="tests to run, as pytest's -k; else all of the room")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tested at a time")
     parser.add_argument("--mutants", nargs="*", help="these mutants, by name, instead of a sample")
     return parser
 
 
-def _copy(scratch: Path, room: str) -> Path:
+def _copy(scratch: Path, room: str, keyword: str) -> Path:
     """Copy what the tests need, with the settings of mutmut; real data are linked to, where there are any."""
     copy = scratch / "medfuse"
     (copy / "mutants").mkdir(parents=True)  # mutmut's place; import would not see a folder made later
@@ -73,7 +75,7 @@ def _copy(scratch: Path, room: str) -> Path:
         "source_paths": [source_of(copy, room).relative_to(copy).as_posix()],
         "also_copy": [name for name in COPIED if (copy / name).exists()],
         "pytest_add_cli_args_test_selection": tests_beside(copy, room),
-        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "pytest_add_cli_args": [*PLUGINS, "-k", keyword],
         "process_isolation": "forkserver",  # torch and SimpleITK start threads, which a fork loses
         "use_git_change_detection": False,
         "timeout_multiplier": float(TIMES_CLEAN),
@@ -138,7 +140,7 @@ def _sample(mutants: Iterator[str], size: int, seed: int) -> list[str]:
 
 
 def _environment(copy: Path, **more: str) -> dict[str, str]:
-    path = os.pathsep.join(str(copy / "mutants" / folder) for folder in (".", "tests"))
+    path = os.pathsep.join([str(copy / "mutants"), str(copy / "scripts")])  # scripts: for the plugin
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **more}
 
 
@@ -164,7 +166,16 @@ def _status(copy: Path, name: str, status: str) -> str:
     if status != "no tests":
         return status
     clean = json.loads((copy / "mutants" / "mutmut-stats.json").read_text())["duration_by_test"]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *clean]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *sorted(clean, key=clean.get),
+    ]
     process = subprocess.Popen(
         command,
         cwd=copy / "mutants",
@@ -180,10 +191,12 @@ def _status(copy: Path, name: str, status: str) -> str:
         return "timeout"
 
 
-def _report(copy: Path, statuses: dict[str, str]) -> None:
+def _report(statuses: dict[str, str]) -> None:
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
     for name, status in sorted(statuses.items()):
         if status not in KILLED:
-            print(f"\n{status}:", _mutmut(copy, "show", name), sep="\n")
+            print(f"\n{status}: {name}", get_diff_for_mutant(name), sep="\n")
     timeouts = [name for name, status in statuses.items() if status == "timeout"]
     print("\ntimed out:", *timeouts or ["none"])
     killed = sum(status in KILLED for status in statuses.values())

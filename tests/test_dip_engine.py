@@ -132,6 +132,39 @@ class TestWalk:
         assert (second.slices, second.counts) == ((5, 5), (True, False))
 
 
+class TestRecorruption:
+    """Pang et al. 2021: the network sees y + αz and is fitted to y − z/α, at any α."""
+
+    @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
+    @pytest.mark.parametrize("draws", ["sources", "fused"])
+    def test_what_is_seen_and_what_is_fitted_have_uncorrelated_noise(self, alpha, draws):
+        settings = {"input": "sources", "draws": draws, "recorruption": alpha, "headroom": "rescale"}
+        engine, problems = engine_of({**settings, "output_channels": 3})
+        engine.start(problems)
+        guide = engine._given.guide[:, None]
+        seen, opposite = engine._recorrupted()
+        k = 2 if draws == "sources" else 1
+        top = 1 if draws == "sources" else np.sqrt(2)
+        assert seen.shape == guide.shape
+        assert opposite.shape == (2, 1, k, 1, *guide.shape[3:])
+        alpha_z = (seen - guide)[:, :, :2] if draws == "sources" else (seen - guide)[:, :, 2:]
+        z_by_alpha = opposite[:, :, :, 0] * top
+        torch.testing.assert_close(alpha_z, alpha**2 * z_by_alpha, atol=1e-5, rtol=1e-4)
+        # cov(y + αz, y − z/α) = var(noise of y) − E[αz · z/α], which vanishes where z is like that noise.
+        noise = engine._given.noise
+        variance = noise.square() if draws == "sources" else (engine._given.gains * noise).square().sum(1)
+        drawn = (alpha_z * z_by_alpha).mean()
+        assert float(drawn) == pytest.approx(float(variance.mean()), rel=0.1)
+
+    @pytest.mark.parametrize("draws", ["sources", "fused"])
+    def test_the_target_is_seen_as_the_closed_form_of_what_is_seen(self, draws):
+        engine, problems = engine_of({"input": "sources", "draws": draws, "recorruption": 2.0})
+        engine.start(problems)
+        seen, _ = engine._recorrupted()
+        closed = (engine._given.gains[:, None] * seen[:, :, :2]).sum(dim=2)
+        torch.testing.assert_close(seen[:, :, 2], closed)
+
+
 class HostLooks(TorchDispatchMode):
     """Counts the operations that make the host wait for a number from the device."""
 

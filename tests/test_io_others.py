@@ -217,6 +217,13 @@ class TestInputs:
         (tmp_path / "other.dcm").write_text("beside it")
         assert sha256_of_input(str(path)) == before
 
+    def test_both_halves_of_a_pair(self, tmp_path: Path) -> None:
+        import nibabel
+
+        nibabel.Nifti1Pair(np.ones((3, 4, 5), "f4"), np.eye(4)).to_filename(tmp_path / "a.hdr")
+        halves = tmp_path / "a.hdr", tmp_path / "a.img"
+        assert {sha256_of_input(half) for half in halves} == {self.listing(*halves, folder=tmp_path)}
+
     @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
     def test_the_data_beside_a_header(self, tmp_path: Path, suffix: str) -> None:
         import SimpleITK as sitk

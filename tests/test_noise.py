@@ -92,6 +92,15 @@ class TestEstimate:
         model = estimate_noise(scene())
         assert math.sqrt(model.additive + model.multiplicative) < 0.01
 
+    @pytest.mark.parametrize("background", [-0.075, 1.075])
+    def test_what_is_mostly_clipped_says_nothing(self, background):
+        """1.5 σ beyond the window 93 % are clipped, and the median response is 0, whatever the noise."""
+        rows, columns = np.mgrid[:160, :160] - 80
+        image = np.where(np.hypot(rows, columns) < 45, 0.5 + rows / 300, background)
+        model = estimate_noise(observed(image, white=0.05))
+        assert math.sqrt(model.additive) == pytest.approx(0.05, rel=0.06)
+        assert model.multiplicative < 0.1 * model.additive
+
     def test_slices_together_and_alone(self):
         stack = np.stack([observed(scene(seed=s), white=0.1, seed=s) for s in range(3)])
         together, alone = estimate_noise(stack), estimate_noise(stack[1])

@@ -87,9 +87,11 @@ class TestFolder:
         foreign.mkdir()
         (foreign / "beach.jpg").write_text("sand")
         (tmp_path / "file").write_text("x")
-        with pytest.raises(WriteError, match="add --overwrite"):
+        with pytest.raises(WriteError, match=r"full exists and is not empty.* add --overwrite"):
             check_output(full)
-        with pytest.raises(WriteError, match=r"'beach.jpg', which is no part of a medfuse result"):
+        with pytest.raises(
+            WriteError, match=r"holiday holds 'beach.jpg', which is no part of a medfuse result"
+        ):
             check_output(foreign, overwrite=True)
         with pytest.raises(WriteError, match="no folder"):
             check_output(tmp_path / "file", overwrite=True)
@@ -97,7 +99,8 @@ class TestFolder:
             check_output(tmp_path / "missing" / "out")
 
     def test_a_place_that_cannot_be_written(self, tmp_path, monkeypatch):
-        def refuse(**_):
+        def refuse(dir):  # noqa: A002 - the name is tempfile's
+            assert dir == tmp_path, "the place that is written to is not the one that was tried"
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr("medfuse.report.folder.tempfile.TemporaryFile", refuse)  # root may write anywhere

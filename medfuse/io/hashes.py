@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ..errors import ReadError
 from .files import existing, files_below
-from .formats import format_of, is_picture
-from .formats.itk_header import data_file
+from .formats import format_of_file, is_picture
 
 __all__ = ["sha256_of", "sha256_of_input"]
 
@@ -43,9 +42,10 @@ def sha256_of_input(path: str | Path) -> str:
     """SHA-256 of all files that :func:`medfuse.read_volume` may take voxels from when it is given ``path``.
 
     Where ``path`` is a folder, or a file that holds all itself, it is that of :func:`sha256_of`.  A file
-    that stands for others counts with them: the data file beside a ``.mhd`` or ``.nhdr``, the whole series
-    of one DICOM file, the images that a DICOMDIR lists.  It is then the SHA-256 of the text that
-    ``sha256sum`` prints for these files, named from the file's folder and sorted by the bytes of the names::
+    that stands for others counts with them: the data file beside a ``.mhd`` or ``.nhdr``, the other half of
+    a ``.hdr`` and ``.img``, the whole series of one DICOM file, the images that a DICOMDIR lists.  It is
+    then the SHA-256 of the text that ``sha256sum`` prints for these files, named from the file's folder and
+    sorted by the bytes of the names::
 
         cd FOLDER && printf '%s\\0' FILES | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
@@ -66,9 +66,9 @@ def sha256_of_input(path: str | Path) -> str:
 
 def _others(path: Path) -> Iterable[Path]:
     """The files that are read with a file."""
-    kind = format_of(path)
-    if kind is not None:
-        return (data_file(path),) if kind[0] in (".mhd", ".nhdr") else ()
+    known = format_of_file(path)
+    if known is not None:
+        return (known[1].function("other_half")(path),) if known[1].halves else ()
     from . import dicom
 
     if is_picture(path) or not dicom.looks_like_dicom(path):

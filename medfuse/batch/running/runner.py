@@ -229,21 +229,21 @@ class _Run:
         return []
 
     def _again(self, jobs: list[Job]) -> None:
-        """Submit lost jobs once more, to a new executor if theirs broke."""
-        try:
-            self._submit(jobs)
-        except BrokenExecutor as error:
-            self._rebuilds += 1
-            if self._make is None or self._rebuilds > _REBUILDS:
-                raise MedfuseError(
-                    "the pool of processes broke; finished studies are kept, start again to run the rest"
-                ) from error
+        """Submit lost jobs once more, to a new executor if theirs broke, as often as that is worth it."""
+        while True:
+            try:
+                self._submit(jobs)
+                return
+            except BrokenExecutor as error:
+                self._rebuilds += 1
+                if self._make is None or self._rebuilds > _REBUILDS:
+                    raise MedfuseError(
+                        "the pool of processes broke; finished studies are kept, start again to run the rest"
+                    ) from error
             # All that the broken pool had is lost: the rest is collected here, and goes to the new one.
-            others = list(self._pending.values())
+            jobs = list({job.name: job for job in (*self._pending.values(), *jobs)}.values())
             self._pending.clear()
             self._executor = self._make()
-            names = {job.name for job in others}
-            self._submit([*others, *(job for job in jobs if job.name not in names)])
 
     def _check_disk(self) -> None:
         """Stop before the disk is full: a full disk would fail all that are left, one by one."""

@@ -25,14 +25,19 @@ PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".mat")
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: the module that has its ``read`` and ``write``, imported when it is used."""
+    """A file format: the module that has its ``read`` and ``write``, imported when it is used.
+
+    Where ``halves``, header and voxels are two files, and the module has ``other_half`` too; such a pair
+    cannot appear whole or not at all, and is only read.
+    """
 
     name: str
     module: str
     writable: bool = True
+    halves: bool = False
 
     def function(self, name: str) -> Callable[..., Any]:
-        """``read`` or ``write`` of the format."""
+        """``read``, ``write`` or ``other_half`` of the format."""
         return getattr(import_module(self.module, __package__), name)
 
 
@@ -45,13 +50,9 @@ VOLUMES = {
     ".nii": _NIFTI,
     ".nrrd": _NRRD,
     ".mha": _METAIMAGE,
-    # Header and voxels in two files, which cannot appear whole or not at all: read only.
-    ".hdr": Format("NIfTI", ".nifti", writable=False),
-    ".hdr.gz": Format("NIfTI", ".nifti", writable=False),
-    ".img": Format("NIfTI", ".nifti", writable=False),
-    ".img.gz": Format("NIfTI", ".nifti", writable=False),
-    ".nhdr": Format("NRRD", ".nrrd", writable=False),
-    ".mhd": Format("MetaImage", ".metaimage", writable=False),
+    **dict.fromkeys((".hdr", ".hdr.gz", ".img", ".img.gz"), Format("NIfTI", ".nifti", False, True)),
+    ".nhdr": Format("NRRD", ".nrrd", writable=False, halves=True),
+    ".mhd": Format("MetaImage", ".metaimage", writable=False, halves=True),
     ".mgz": Format("FreeSurfer", ".freesurfer", writable=False),
     ".mgh": Format("FreeSurfer", ".freesurfer", writable=False),
 }

@@ -16,7 +16,7 @@ from .metaimage_header import header_fields
 from .raster import Encoding, Raster, deflated
 from .stored import Stored, check_sizes, numbers, stored_array, volume_of, whole_numbers
 
-__all__ = ["read", "write"]
+__all__ = ["other_half", "read", "write"]
 
 _DTYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
@@ -33,6 +33,18 @@ def read(path: Path, volume: int | None = None) -> Volume:
     with reading(path):
         fields, length = header_fields(path)
         return volume_of(path, _stored(path, fields, length), volume)
+
+
+def other_half(path: Path) -> Path:
+    """The file with the numbers of a ``.mhd``.
+
+    Raises
+    ------
+    ReadError
+        If the header is damaged, or names anything but a regular file in its own folder.
+    """
+    with reading(path):
+        return _data_file(path, header_fields(path)[0])
 
 
 def _stored(path: Path, fields: Mapping[str, str], header_bytes: int) -> Stored:
@@ -99,9 +111,8 @@ def _check_values(path: Path, fields: Mapping[str, str]) -> None:
 def _raster(path: Path, fields: Mapping[str, str], dtype: str, count: int, header_bytes: int) -> Raster:
     zipped = _flag(path, fields, "CompressedData", False)
     encoding: Encoding = "gz" if zipped else "raw" if _flag(path, fields, "BinaryData", True) else "text"
-    name = fields["ElementDataFile"]
-    local = name in ("LOCAL", "Local", "local")
-    data = path if local else regular_file_beside(path, name)
+    data = _data_file(path, fields)
+    local = data == path
     stored = fields.get("CompressedDataSize") if zipped else None
     if zipped and local and stored is None:
         # ITK would return what was in memory, without an error.
@@ -121,6 +132,11 @@ def _raster(path: Path, fields: Mapping[str, str], dtype: str, count: int, heade
         count,
         None if stored is None else whole_numbers(path, "CompressedDataSize", stored)[0],
     )
+
+
+def _data_file(path: Path, fields: Mapping[str, str]) -> Path:
+    name = fields["ElementDataFile"]
+    return path if name in ("LOCAL", "Local", "local") else regular_file_beside(path, name)
 
 
 def _flag(path: Path, fields: Mapping[str, str], key: str, default: bool) -> bool:

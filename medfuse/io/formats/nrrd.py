@@ -17,7 +17,7 @@ from .nrrd_header import header_fields
 from .raster import Encoding, Raster, deflated
 from .stored import Stored, check_sizes, stored_array, volume_of, whole_numbers
 
-__all__ = ["read", "write"]
+__all__ = ["other_half", "read", "write"]
 
 _TYPES = {
     "i1": "signed char, int8, int8_t",
@@ -47,6 +47,18 @@ def read(path: Path, volume: int | None = None) -> Volume:
     with reading(path):
         fields, length = header_fields(path)
         return volume_of(path, _stored(path, fields, length), volume)
+
+
+def other_half(path: Path) -> Path:
+    """The file with the numbers of a ``.nhdr``.
+
+    Raises
+    ------
+    ReadError
+        If the header is damaged, or names anything but a regular file in its own folder.
+    """
+    with reading(path):
+        return _data_file(path, header_fields(path)[0])
 
 
 def _stored(path: Path, fields: Mapping[str, str], header_bytes: int) -> Stored:
@@ -99,10 +111,14 @@ def _raster(path: Path, fields: Mapping[str, str], count: int, header_bytes: int
     (skipped,) = whole_numbers(path, "byte skip", fields.get("byte skip", "0"))
     if skipped < -1 or (skipped and encoding != "raw"):
         raise ReadError(f"{path}: byte skip {skipped} of {encoding} voxels; save it again as .nrrd")
-    name = fields.get("data file")
-    data = path if name is None else regular_file_beside(path, name)
-    offset = -1 if skipped == -1 else skipped + (header_bytes if name is None else 0)
+    data = _data_file(path, fields)
+    offset = -1 if skipped == -1 else skipped + (header_bytes if data == path else 0)
     return Raster(path, data, offset, encoding, dtype, count)
+
+
+def _data_file(path: Path, fields: Mapping[str, str]) -> Path:
+    name = fields.get("data file")
+    return path if name is None else regular_file_beside(path, name)
 
 
 def write(volume: Volume, path: Path, overwrite: bool, integers: bool = False) -> None:
