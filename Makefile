@@ -34,5 +34,9 @@ $(VENV)/.installed-mutants: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[mutants]"
 	touch $@
 
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/mkdocs build --strict --site-dir build/site
+
 clean:
 	rm -rf $(VENV) medfuse_demo
