@@ -27,7 +27,17 @@ from .colour import luma_of
 from .errors import ParameterError, UnknownNameError
 from .volume import MODALITIES, Volume
 
-__all__ = ["CT_WINDOWS", "Window", "choose_window", "luma", "quantize", "rescale", "window_specs"]
+__all__ = [
+    "CT_WINDOWS",
+    "Window",
+    "choose_window",
+    "choose_windows",
+    "levels_in_use",
+    "luma",
+    "quantize",
+    "rescale",
+    "window_specs",
+]
 
 CT_WINDOWS: dict[str, tuple[float, float]] = {
     "abdomen": (40, 350),
@@ -130,6 +140,34 @@ def luma(volume: Volume) -> Volume:
 def quantize(image: np.ndarray) -> npt.NDArray[np.uint8]:
     """[0, 1] to 256 grey levels, rounded to the nearest; exact for 8-bit values divided by 255."""
     return np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def choose_windows(volumes: Sequence[Volume], windows: Sequence[str]) -> tuple[Window, ...]:
+    """The window of each volume by what the user wrote; of ``medfuse fuse`` and ``medfuse metrics`` alike.
+
+    Parameters and errors are those of :func:`window_specs` and :func:`choose_window`.
+    """
+    specs = window_specs(windows, [volume.modality for volume in volumes])
+    return tuple(choose_window(*pair) for pair in zip(volumes, specs, strict=True))
+
+
+def levels_in_use(images: Sequence[np.ndarray]) -> tuple[int, int]:
+    """The step and the value of white of 16-bit images that use fewer bits, such as 12 of them.
+
+    White is that of the bits in use in any of the images: from the lowest bit that is set anywhere to the
+    highest, the latter rounded up to 8, 10, 12, 14 or 16 as scanners and cameras have them, and at least
+    8 bits in all.  Images of one study are to be looked at together, so that their scale is one.
+
+    Returns
+    -------
+    step, white
+        65535 in steps of 1 where all bits are in use; 4095 in steps of 1 for 12-bit values, 65520 in steps
+        of 16 where these stand in the upper bits, 4080 in steps of 16 for 8-bit values times 16.
+    """
+    used = int(np.bitwise_or.reduce([np.bitwise_or.reduce(one, axis=None) for one in images]))
+    top = next(bits for bits in (8, 10, 12, 14, 16) if used < 1 << bits)
+    low = min((used & -used).bit_length() - 1, top - 8) if used else 0
+    return 1 << low, (1 << top) - (1 << low)
 
 
 def window_specs(windows: Sequence[str], modalities: Sequence[str]) -> list[str]:

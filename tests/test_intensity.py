@@ -7,7 +7,7 @@ import pytest
 
 from medfuse import Geometry, Volume, rescale
 from medfuse.errors import ParameterError, UnknownNameError
-from medfuse.intensity import CT_WINDOWS, choose_window, luma, quantize, window_specs
+from medfuse.intensity import CT_WINDOWS, choose_window, levels_in_use, luma, quantize, window_specs
 
 
 def volume(array, modality="MR", valid=None):
@@ -149,3 +149,24 @@ class TestWindowSpecs:
     def test_target_that_is_none(self):
         with pytest.raises(ParameterError, match="before '=' stands a modality"):
             window_specs(["XR=brain"], ["CT", "MR"])
+
+
+@pytest.mark.parametrize(
+    ("values", "step", "white"),
+    [
+        ([0, 255], 1, 255),
+        ([1, 4095], 1, 4095),
+        ([3, 900], 1, 1023),
+        ([3, 2000], 1, 4095),  # 11 bits: of 12
+        ([16, 4080], 16, 4080),
+        ([16, 65520], 16, 65520),
+        ([257, 65535], 1, 65535),
+        ([0, 65535], 1, 65535),
+        ([0, 32768], 256, 65280),  # one bit: of 8 at least
+        ([0, 0], 1, 255),
+    ],
+)
+def test_the_bits_in_use_of_16(values, step, white):
+    pair = [np.array([[value]], np.uint16) for value in values]
+    assert levels_in_use(pair) == (step, white)
+    assert levels_in_use([np.array([values], np.uint16)]) == (step, white)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
@@ -202,10 +205,10 @@ class TestFusedScale:
         expected = scores_of(metrics(*sources, files / "unit.nii.gz")[1])
         assert set(expected) == {"pe", "q", "mi", "cv", "nabf"}
         for name, words, said in (
-            ("bytes.nii.gz", (), "0 to 255 stand for 0 to 1 (whole numbers of 8 bits)"),
-            ("words.nrrd", (), "0 to 65535 stand for 0 to 1 (whole numbers of 16 bits)"),
-            ("float.nii.gz", ("--fused-scale", "255"), "0 to 255 stand for 0 to 1 (--fused-scale)"),
-            ("float.nii.gz", ("--fused-scale", "0,255"), "0 to 255 stand for 0 to 1 (--fused-scale)"),
+            ("bytes.nii.gz", (), "fused, 0 to 255 (8 bits)"),
+            ("words.nrrd", (), "fused, 0 to 65535 (16 bits)"),
+            ("float.nii.gz", ("--fused-scale", "255"), "fused, 0 to 255 (--fused-scale)"),
+            ("float.nii.gz", ("--fused-scale", "0,255"), "fused, 0 to 255 (--fused-scale)"),
         ):
             code, output = metrics(*sources, files / name, *words)
             assert code == 0, output
@@ -231,6 +234,132 @@ class TestFusedScale:
         assert says in str(code.exception)
 
 
+class TestOwnFiles:
+    """``medfuse metrics`` on the files of a study gives the scores of its report, or says what differs."""
+
+    @pytest.fixture
+    def written(self, folder):
+        rows = csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines())
+        (row,) = (row for row in rows if (row["method"], row["slice"]) == ("average", "whole"))
+        return {key: f"{float(row[key]):.6f}" for key in ("pe", "q", "mi", "cv", "nabf")}
+
+    def test_the_folder(self, folder, written):
+        code, output = metrics(folder)
+        assert code == 0, output
+        assert scores_of(output) == written
+        said = " ".join(output.split())
+        assert "registered/moving_1.nii.gz: only where moving_1_mask.nii.gz is not 0" in said
+        assert re.search(r"registered/fixed\.nii\.gz: MR, [\d.]+ to 1000 \(as in its study\)", said)
+
+    def test_the_folder_with_another_fused_volume(self, folder, written, tmp_path, result):
+        write_volume(Volume(result.baselines["maximum"], GRID), tmp_path / "other.nii.gz")
+        found = scores_of(metrics(folder, tmp_path / "other.nii.gz")[1])
+        assert found["pe"] == f"{result.scores['maximum'].whole['pe']:.6f}" != written["pe"]
+
+    def test_its_registered_volumes(self, folder, written):
+        registered = (folder / "registered" / "fixed.nii.gz", folder / "registered" / "moving_1.nii.gz")
+        assert scores_of(metrics(*registered, folder / "fused.nii.gz")[1]) == written
+        windows = ("--window", "1=0%-100%", "--window", "2=400/800")
+        _, output = metrics(*registered, folder / "fused.nii.gz", *windows)
+        assert "moving_1.nii.gz: MR, 0 to 800 (chosen: level 400, width 800)" in " ".join(output.split())
+        assert scores_of(output)["pe"] != written["pe"]
+
+    def test_copies_with_what_the_study_was_told(self, study, tmp_path):
+        """CT on another grid is not in whole numbers: nothing but the option can say what it is."""
+        hu = texture(GRID, 7) * 2 - 1000.5
+        write_volume(Volume(hu, GRID), tmp_path / "ct.nii.gz")
+        volumes = [InputVolume(tmp_path / "ct.nii.gz", "CT"), study.fixed]
+        result = run_study(Study(*volumes), Recipe(method="average", registration="none"))
+        write_result(result, tmp_path / "out")
+        paths = (tmp_path / "ct.nii.gz", study.fixed.path, tmp_path / "out" / "fused.nii.gz")
+        code, output = metrics(*paths, "--modality", "CT", "--modality", "mr")
+        assert code == 0, output
+        assert "ct.nii.gz: CT, -100 to 900 (window bone: level 400, width 1000)" in " ".join(output.split())
+        whole = result.scores["average"].whole
+        assert scores_of(output) == {key: f"{whole[key]:.6f}" for key in ("pe", "q", "mi", "cv", "nabf")}
+        assert "ct.nii.gz: OT" in metrics(*paths)[1]
+
+    def test_sources_in_0_to_1_are_windowed_as_a_study_does_it(self, result, tmp_path):
+        for name, source in zip("ab", result.sources.array, strict=True):
+            write_volume(Volume(source / 2, GRID), tmp_path / f"{name}.nii.gz")
+        write_volume(result.fused_volume, tmp_path / "f.nii.gz")
+        paths = [tmp_path / f"{name}.nii.gz" for name in "abf"]
+        said = " ".join(metrics(*paths)[1].split())
+        assert "a.nii.gz: OT" in said
+        assert "(percentiles 0.5–99.5 of the foreground)" in said
+        said = " ".join(metrics(*paths, "--window", "1=0.25/0.5", "--window", "2=0.25/0.5")[1].split())
+        assert "a.nii.gz: OT, 0 to 0.5 (chosen: level 0.25, width 0.5)" in said
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("--modality", "CT"), "1 times --modality for 2 sources"),
+            (("--window", "CT=bone"), "window for CT, but the volumes are 1 MR, 2 MR"),
+        ],
+    )
+    def test_refused(self, folder, words, says):
+        run = CliRunner().invoke(app, ["metrics", str(folder), *words])
+        assert isinstance(run.exception, medfuse.MedfuseError)
+        assert says in str(run.exception)
+
+    def test_a_damaged_or_older_result(self, folder, tmp_path):
+        old = tmp_path / "old"
+        shutil.copytree(folder, old)
+        facts = json.loads((old / "provenance.json").read_text())
+        for one in facts["inputs"]:
+            del one["window_limits"]
+        for text in (json.dumps(facts), "[]", "{"):
+            (old / "provenance.json").write_text(text)
+            run = CliRunner().invoke(app, ["metrics", str(old)])
+            assert "does not say how the volumes were shown" in str(run.exception), text
+
+
+class TestPictures:
+    """Pictures of 12 bits in files of 16 score as their twins of 8 bits, and it is said."""
+
+    @pytest.fixture
+    def levels(self):
+        values = 255 * np.stack([texture(GRID, seed)[0] for seed in (1, 2, 3)]) / 1000
+        return np.rint(values).astype(np.uint16)
+
+    @staticmethod
+    def saved(levels, folder, name, kind=np.uint16):
+        paths = [folder / f"{name}{i}.png" for i in range(len(levels))]
+        for path, image in zip(paths, levels, strict=True):
+            Image.fromarray(image.astype(kind)).save(path)
+        return paths
+
+    def test_scaled_by_the_bits_in_use(self, levels, tmp_path):
+        expected = scores_of(metrics(*self.saved(levels, tmp_path, "a", np.uint8))[1])
+        for factor, said in ((16, "0 to 4080 in steps of 16"), (256, "0 to 65280 in steps of 256")):
+            output = metrics(*self.saved(levels * factor, tmp_path, f"b{factor}"))[1]
+            assert f"the 16-bit images use {said}, which stand for 0 to 1" in " ".join(output.split())
+            assert scores_of(output) == expected
+        output = metrics(*self.saved(levels * 257, tmp_path, "c"))[1]
+        assert "the 16-bit images" not in output
+        assert scores_of(output) == expected
+
+    def test_one_scale_for_all(self, levels, tmp_path):
+        """A darker fused picture stays darker; the highest picture says how many bits there are."""
+        mixed = levels * np.array([16, 16, 1], np.uint16)[:, None, None] + 1
+        output = metrics(*self.saved(mixed, tmp_path, "a"), "--profile", "ma2021")[1]
+        assert "use 0 to 4095, which" in " ".join(output.split())
+        images = mixed / 4095
+        assert scores_of(output)["pe"] == f"{evaluate(images[:2, None], images[2:], ['pe']).whole['pe']:.6f}"
+
+    def test_volume_options_are_refused(self, levels, tmp_path):
+        paths = self.saved(levels, tmp_path, "a")
+        for words in (("--window", "1=1/2"), ("--fused-scale", "255"), ("--modality", "MR")):
+            run = CliRunner().invoke(app, ["metrics", *map(str, paths), *words])
+            assert "are for volumes" in str(run.exception)
+
+    def test_other_sizes_are_named(self, levels, tmp_path):
+        paths = self.saved(levels, tmp_path, "a", np.uint8)
+        Image.fromarray(levels[0, 1:].astype(np.uint8)).save(paths[1])
+        run = CliRunner().invoke(app, ["metrics", *map(str, paths)])
+        assert "a1.png is of 44×47 pixels and" in str(run.exception)
+
+
 def test_metrics_leave_padding_out(tmp_path):
     """A sheared volume is straightened on reading and has no values in its corners: they are in no score."""
     import nibabel
@@ -245,10 +374,8 @@ def test_metrics_leave_padding_out(tmp_path):
     b, fused = texture(a.geometry, 4) / 1000, texture(a.geometry, 5) / 1000
     for name, array in (("b", b), ("c", np.where(a.valid, b, 0.5)), ("f", fused)):
         write_volume(Volume(array, a.geometry), tmp_path / f"{name}.nii.gz")
-    outputs = [
-        metrics(tmp_path / "a.nii.gz", tmp_path / f"{name}.nii.gz", tmp_path / "f.nii.gz")
-        for name in ("b", "c")
-    ]
+    window = ("--window", "2=0.5/1")  # not by percentiles, which would count the padding of "c"
+    outputs = [metrics(*(tmp_path / f"{name}.nii.gz" for name in names), *window) for names in ("abf", "acf")]
     assert outputs[0][0] == 0, outputs[0][1]
     assert scores_of(outputs[0][1]) == scores_of(outputs[1][1]) != {}
 

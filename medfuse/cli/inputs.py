@@ -26,6 +26,14 @@ Series = Annotated[
     ),
 ]
 
+Modalities = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CT|MR|US|PT|NM|OT|-",
+        help="Modality of each volume in order, where the file does not say; - for none.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class InputOptions:
@@ -39,13 +47,7 @@ class InputOptions:
             "The result lies on the grid of the first.",
         ),
     ]
-    modality: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CT|MR|US|PT|NM|OT|-",
-            help="Modality of each volume in order, where the file does not say; - for none.",
-        ),
-    ] = None
+    modality: Modalities = None
     series: Series = None
     volume: Annotated[
         list[str] | None,

@@ -19,6 +19,7 @@ __all__ = [
     "RecipeOptions",
     "RunOptions",
     "ShowProgress",
+    "Windows",
     "kind_of",
     "recipe_with",
 ]
@@ -27,20 +28,22 @@ ShowProgress = Annotated[ProgressStyle, typer.Option("--progress", help="What to
 CancelFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Stop when this file appears.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
 
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TARGET=]SPEC",
+        help="Values shown as 0 to 1; repeatable. SPEC: auto, a CT window by name (bone, brain, ...), "
+        "LEVEL/WIDTH, or LOW%-HIGH% of the foreground. TARGET: a modality (MR=1%-99%) or the number "
+        "of a volume (1 is the fixed one); without it, CT.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class RecipeOptions:
     """What is done before fusion, and what is written; on top of a recipe file."""
 
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[TARGET=]SPEC",
-            help="Values shown as 0 to 1; repeatable. SPEC: auto, a CT window by name (bone, brain, ...), "
-            "LEVEL/WIDTH, or LOW%-HIGH% of the foreground. TARGET: a modality (MR=1%-99%) or the number "
-            "of a volume (1 is the fixed one); without it, CT.",
-        ),
-    ] = None
+    window: Windows = None
     registration: Annotated[
         str | None,
         typer.Option(

@@ -11,7 +11,9 @@ import typer
 
 from ..errors import ParameterError
 from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, metric_rows
-from .score_inputs import load, parsed_scale
+from .inputs import Modalities
+from .options import Windows
+from .score_inputs import Asked, is_result, load, parsed_scale
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,12 +27,15 @@ def metrics(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE SOURCE... FUSED | list | show KEY",
-            help="Two or more sources and the fused image (2-D images, or volumes on one grid); "
-            "or list the metrics; or show one.",
+            metavar="SOURCE SOURCE... FUSED | RESULT [FUSED] | list | show KEY",
+            help="Two or more sources and the fused image (2-D images, or volumes on one grid); or the "
+            "folder of a result, whose fused volume, or another one, is scored; or list the metrics; or show "
+            "one.",
         ),
     ],
     profile: Annotated[str, typer.Option(help=f"Which metrics: {', '.join(PROFILES)}.")] = "default",
+    modality: Modalities = None,
+    window: Windows = None,
     fused_scale: Annotated[
         str | None,
         typer.Option(
@@ -46,14 +51,15 @@ def metrics(
             _list()
         case ["show", key]:
             _show(METRICS[key])
-        case [_, _, _, *_]:
+        case [first, *others] if len(others) > 1 or is_result(Path(first)):
             PROFILES[profile]  # a name that does not exist is refused before anything is read
-            sources, fused = load([Path(word) for word in words], parsed_scale(fused_scale))
+            asked = Asked(tuple(modality or ()), tuple(window or ()), parsed_scale(fused_scale))
+            sources, fused = load([Path(word) for word in words], asked)
             _print(evaluate(sources, fused, profile))
         case _:
             raise ParameterError(
-                f"{len(words)} images: give two or more sources and then the fused image, "
-                "or 'list', or 'show KEY'"
+                f"{len(words)} images: give two or more sources and then the fused image, the folder of a "
+                "result, or 'list', or 'show KEY'"
             )
 
 

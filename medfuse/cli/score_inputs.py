@@ -1,26 +1,42 @@
-"""What ``medfuse metrics`` scores: images or volumes, brought to [0, 1], and what was used for it."""
+"""What ``medfuse metrics`` scores, brought to [0, 1] as ``medfuse fuse`` does it; what was used is said.
+
+2-D images say their range by their type.  Sources that are volumes are windowed by the same function as in a
+study; those of a result folder by the windows of that study, with its masks.  A fused volume is never
+windowed.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
 
-from ..errors import GeometryError, ParameterError
+from ..errors import GeometryError, ParameterError, ReadError
 from ..sources import Sources
 
 if TYPE_CHECKING:
+    from ..intensity import Window
     from ..volume import Volume
 
-__all__ = ["load", "parsed_scale"]
+__all__ = ["Asked", "is_result", "load", "parsed_scale"]
 
 Scale = tuple[float, float]
 """The values that stand for 0 and 1."""
 
-_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".mat"}
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options say of the volumes; empty for nothing."""
+
+    modalities: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    fused_scale: Scale | None = None
 
 
 def parsed_scale(text: str | None) -> Scale | None:
@@ -40,52 +56,162 @@ def parsed_scale(text: str | None) -> Scale | None:
     return black, white
 
 
-def load(paths: list[Path], scale: Scale | None) -> tuple[np.ndarray | Sources, np.ndarray]:
-    """Sources (n, z, y, x) and fused (z, y, x) in [0, 1]; images are one slice."""
-    if not all(path.suffix.lower() in _IMAGES for path in paths):
-        return _load_volumes(paths, scale)
-    from ..io import read_image
-
-    if scale is not None:
-        raise ParameterError("--fused-scale is for volumes: 2-D images say their range by their type")
-    stack = [read_image(path)[None] for path in paths]
-    shapes = {image.shape for image in stack}
-    if len(shapes) > 1:
-        raise ParameterError(f"the images differ in size: {sorted(shapes)}; all must be of one size")
-    return np.stack(stack[:-1]), stack[-1]
+def is_result(path: Path) -> bool:
+    """Whether a path is a folder that ``medfuse fuse`` wrote."""
+    return (path / "provenance.json").is_file() and (path / "fused.nii.gz").is_file()
 
 
-def _load_volumes(paths: list[Path], scale: Scale | None) -> tuple[Sources, np.ndarray]:
-    """Volumes on one grid; sources that do not lie in [0, 1] are rescaled as ``medfuse fuse`` does.
+def load(paths: Sequence[Path], asked: Asked) -> tuple[np.ndarray | Sources, np.ndarray]:
+    """Sources (n, z, y, x) and fused (z, y, x) in [0, 1]; images are one slice.
 
-    What the fused volume marks as padding is in no field.
+    Parameters
+    ----------
+    paths:
+        The sources and the fused image, or a result folder, alone or with another fused volume.
+    asked:
+        The options.
     """
+    from ..io.formats import is_picture
+
+    if is_result(paths[0]):
+        fused = paths[1] if len(paths) > 1 else paths[0] / "fused.nii.gz"
+        return _load_volumes([*_registered(paths[0]), fused], asked)
+    if not all(is_picture(path) for path in paths):
+        return _load_volumes(paths, asked)
+    if asked != Asked():
+        raise ParameterError(
+            "--modality, --window and --fused-scale are for volumes: 2-D images say their range by their type"
+        )
+    stack = _load_pictures(paths)
+    _check_sizes(paths, [image.shape for image in stack])
+    return np.stack(stack[:-1])[:, None], stack[-1][None]
+
+
+def _load_pictures(paths: Sequence[Path]) -> list[np.ndarray]:
+    """Images (y, x) in [0, 1]; 16-bit files that use fewer bits are scaled by these, and it is said."""
+    from ..intensity import levels_in_use
+    from ..io.formats.images import load_image
+
+    found = [load_image(path) for path in paths]
+    wide = [array for array, white in found if white == 65535]
+    step, top = levels_in_use(wide) if wide else (1, 65535)
+    if top != 65535:
+        steps = f" in steps of {step}" if step > 1 else ""
+        typer.echo(f"note: the 16-bit images use 0 to {top}{steps}, which stand for 0 to 1")
+    whites = [top if white == 65535 else white for _, white in found]
+    return [array.astype(np.float32) / np.float32(w) for (array, _), w in zip(found, whites, strict=True)]
+
+
+def _registered(folder: Path) -> list[Path]:
+    """The registered volumes of a result, the fixed one first."""
+    from ..report import volume_names
+
+    return [folder / "registered" / f"{name}.nii.gz" for name in volume_names(len(_inputs(folder)))]
+
+
+def _inputs(folder: Path) -> list[dict[str, Any]]:
+    """What the provenance of a result says of its volumes.
+
+    Raises
+    ------
+    ReadError
+        If it is damaged, or of a version that did not say it.
+    """
+    path = folder / "provenance.json"
+    try:
+        inputs = [dict(one) for one in json.loads(path.read_text(encoding="utf-8"))["inputs"]]
+        for one in inputs:
+            one["modality"] = str(one["modality"])
+            lower, upper = one["window_limits"]
+            one["window_limits"] = float(lower), float(upper)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReadError(
+            f"{path}: does not say how the volumes were shown: it is damaged or of another version; fuse "
+            "them again, or give copies of the volumes with --modality and --window"
+        ) from error
+    return inputs
+
+
+def _of_study(path: Path) -> dict[str, Any] | None:
+    """What the provenance says of a volume that lies in the folder ``registered`` of a result."""
+    folder = path.absolute().parent.parent
+    if path.absolute().parent.name != "registered" or not is_result(folder):
+        return None
+    inputs = _inputs(folder)
+    known = dict(zip((one.name for one in _registered(folder)), inputs, strict=True))
+    return known.get(path.name)
+
+
+def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndarray]:
+    """Volumes on one grid.  What the fused volume marks as padding is in no field."""
+    from ..intensity import rescale
     from ..io import read_volume
 
-    *volumes, fused = [read_volume(path) for path in paths[:-1]] + [read_volume(paths[-1], modality="OT")]
+    *names, last = paths
+    if len(asked.modalities) not in (0, len(names)):
+        raise ParameterError(
+            f"{len(asked.modalities)} times --modality for {len(names)} sources: give it for each"
+        )
+    studies = [_of_study(path) for path in names]
+    volumes = [
+        _read(path, study, modality)
+        for path, study, modality in zip(names, studies, asked.modalities or [""] * len(names), strict=True)
+    ]
+    fused = read_volume(last, modality="OT")
     for path, volume in zip(paths, (*volumes, fused), strict=True):
         if not volume.geometry.matches(volumes[0].geometry):
-            raise GeometryError(f"{path} does not lie on the grid of {paths[0]}: resample it first")
-    shown = [_in_range(volume) for volume in volumes]
-    sources = Sources.of([one.array for one in shown], [_both(one.valid, fused.valid) for one in shown])
-    if fused.is_colour:
-        raise ParameterError(
-            f"{paths[-1]}: in colour: metrics are of grey values; give the grey fused volume"
-        )
-    black, white = _fused_scale(paths[-1], fused, scale)
-    array = (fused.array - np.float32(black)) / np.float32(white - black)
-    return sources, array if fused.valid is None else np.where(fused.valid, array, np.float32(0))
+            raise GeometryError(
+                f"{path} ({volume.geometry.describe()}) does not lie on the grid of {names[0]} "
+                f"({volumes[0].geometry.describe()}): resample it first"
+            )
+    windows = _windows(volumes, studies, asked)
+    for path, volume, window in zip(names, volumes, windows, strict=True):
+        typer.echo(f"{path}: {volume.modality}, {window.describe()}")
+    shown = [rescale(*pair) for pair in zip(volumes, windows, strict=True)]
+    masks = [_both(one.valid, fused.valid) for one in shown]
+    return Sources.of([one.array for one in shown], masks), _fused(last, fused, asked.fused_scale)
 
 
-def _in_range(volume: Volume) -> Volume:
-    from ..intensity import rescale
+def _read(path: Path, study: dict[str, Any] | None, modality: str) -> Volume:
+    """One source, with its mask if it is of a study."""
+    from ..io import read_volume
 
-    values = volume.measured()
-    return volume if not volume.is_colour and values.min() >= 0 and values.max() <= 1 else rescale(volume)
+    said = "" if modality == "-" else modality.upper()
+    known = said or (study["modality"] if study else "")
+    volume = read_volume(path, modality=known or None)
+    for note in volume.notes:
+        typer.echo(f"note: {path}: {note}", err=True)
+    mask = path.with_name(path.name.replace(".nii.gz", "_mask.nii.gz"))
+    if study is None or not mask.is_file():
+        return volume
+    typer.echo(f"{path}: only where {mask.name} is not 0")
+    return replace(volume, valid=_both(volume.valid, read_volume(mask, modality="OT").array > 0))
+
+
+def _windows(
+    volumes: Sequence[Volume], studies: Sequence[dict[str, Any] | None], asked: Asked
+) -> tuple[Window, ...]:
+    """Those of the study that all volumes are of, if nothing else is asked; else as a study chooses them."""
+    from ..intensity import Window, choose_windows
+
+    known = [study for study in studies if study is not None]
+    if len(known) < len(volumes) or asked.modalities or asked.windows:
+        return choose_windows(volumes, asked.windows)
+    limits = (one["window_limits"] for one in known)
+    return tuple(Window(lower, upper, "as in its study") for lower, upper in limits)
 
 
 def _both(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
     return second if first is None else first if second is None else first & second
+
+
+def _fused(path: Path, fused: Volume, scale: Scale | None) -> np.ndarray:
+    """The fused volume (z, y, x) in [0, 1]; 0 where it is padding."""
+    if fused.is_colour:
+        raise ParameterError(f"{path}: in colour: metrics are of grey values; give the grey fused volume")
+    black, white = _fused_scale(path, fused, scale)
+    array = (fused.array - np.float32(black)) / np.float32(white - black)
+    return array if fused.valid is None else np.where(fused.valid, array, np.float32(0))
 
 
 def _fused_scale(path: Path, fused: Volume, scale: Scale | None) -> Scale:
@@ -96,24 +222,43 @@ def _fused_scale(path: Path, fused: Volume, scale: Scale | None) -> Scale:
     ParameterError
         If nothing says it, or values lie outside.
     """
-    from ..io.stored_range import stored_white
-
     low, high = float(fused.measured().min()), float(fused.measured().max())
-    white = stored_white(path)
-    if scale is not None:
-        why = "--fused-scale"
-    elif white is not None:
-        scale, why = (0.0, float(white)), f"whole numbers of {8 if white == 255 else 16} bits"
-    elif low >= 0 and high <= 1:
-        scale, why = (0.0, 1.0), "as they are"
-    else:
-        raise ParameterError(
-            f"{path}: values from {low:g} to {high:g}, and nothing says which of them stand for 0 and 1: "
-            "give --fused-scale, such as 255 or 0,4095 (a fused volume is never windowed)"
-        )
+    scale, why = (scale, "--fused-scale") if scale is not None else _own_scale(path, fused)
     if low < scale[0] or high > scale[1]:
         raise ParameterError(
             f"{path}: values from {low:g} to {high:g} lie outside --fused-scale {scale[0]:g},{scale[1]:g}"
         )
-    typer.echo(f"{path}: {scale[0]:g} to {scale[1]:g} stand for 0 to 1 ({why})")
+    typer.echo(f"{path}: fused, {scale[0]:g} to {scale[1]:g} ({why})")
     return scale
+
+
+def _own_scale(path: Path, fused: Volume) -> tuple[Scale, str]:
+    from ..intensity import levels_in_use
+    from ..io.stored_range import stored_white
+
+    values = fused.measured()
+    white = stored_white(path)
+    if white == 65535:
+        step, top = levels_in_use([values.astype(np.uint16)])
+        steps = f" in steps of {step}" if step > 1 else ""
+        return (
+            0.0,
+            float(top),
+        ), f"what its whole numbers of 16 bits use{steps}" if top < white else "16 bits"
+    if white is not None:
+        return (0.0, float(white)), "8 bits"
+    if values.min() >= 0 and values.max() <= 1:
+        return (0.0, 1.0), "as they are"
+    raise ParameterError(
+        f"{path}: values from {values.min():g} to {values.max():g}, and nothing says which of them stand for "
+        "0 and 1: give --fused-scale, such as 255 or 0,4095 (a fused volume is never windowed)"
+    )
+
+
+def _check_sizes(paths: Sequence[Path], shapes: Sequence[tuple[int, ...]]) -> None:
+    for path, shape in zip(paths, shapes, strict=True):
+        if shape != shapes[0]:
+            raise ParameterError(
+                f"{path} is of {'×'.join(map(str, shape[::-1]))} pixels and {paths[0]} of "
+                f"{'×'.join(map(str, shapes[0][::-1]))}: all images must be of one size"
+            )

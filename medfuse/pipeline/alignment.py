@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import RegistrationError
-from ..intensity import Window, choose_window, rescale, window_specs
+from ..intensity import Window, choose_windows, rescale
 from ..io import sha256_of_input
 from ..io.dicom import notes_on_patients, notes_on_writing
 from ..io.files import existing
@@ -95,8 +95,7 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     with clock("read"):
         read = _read(study, subrange(progress, 0.0, 0.2))
         hashes = tuple(sha256_of_input(path) for path in study.paths)
-        specs = window_specs(recipe.windows, [volume.modality for volume in read])
-        windows = tuple(choose_window(*pair) for pair in zip(read, specs, strict=True))
+        windows = choose_windows(read, recipe.windows)
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
     with clock("register"):
         fixed, *moving = zip(study.volumes, read, strict=True)

@@ -77,6 +77,7 @@ def _inputs(result: Aligned) -> list[dict[str, Any]]:
             "sha256": digest,
             "modality": volume.modality,
             "window": window.describe(),
+            "window_limits": [window.lower, window.upper],
             "measured": 1.0 if volume.valid is None else float(volume.valid.mean()),
             "reading": {name: value for name, value in asked.reading.given().items() if name != "series"},
             **(_identifiers(asked, volume) if result.recipe.keep_identifiers else {}),

@@ -11,7 +11,7 @@ from ...errors import ReadError
 from ..files import check_finite, check_voxels, existing, reading
 from . import PICTURES, is_picture
 
-__all__ = ["GREY_LEVELS", "load_mat", "read_image"]
+__all__ = ["GREY_LEVELS", "load_image", "load_mat", "read_image"]
 
 GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
 """Pillow's mode -> the value of white; ``I`` is what it makes of 16-bit PNG in older versions."""
@@ -23,9 +23,22 @@ def read_image(path: str | Path) -> npt.NDArray[np.float32]:
     Returns
     -------
     float32 (y, x) in [0, 1]
-        8-bit values divided by 255, 16-bit values by 65535.  A colour image is read if its channels
-        are equal.  The array of a ``.mat`` file is taken as it is if it lies in [0, 1], and divided
-        by 255 or 65535 if it holds integers of 8 or 16 bits.
+        8-bit values divided by 255, 16-bit values by 65535; see :func:`load_image`.
+
+    Raises
+    ------
+    ReadError
+        As :func:`load_image`.
+    """
+    array, white = load_image(path)
+    return array.astype(np.float32) / np.float32(white)
+
+
+def load_image(path: str | Path) -> tuple[npt.NDArray[np.generic], int]:
+    """The values (y, x) of a grey 2-D image as the file has them, and its value of white.
+
+    White is 255 or 65535 for integers of 8 or 16 bits, and 1 for the other values, which are in [0, 1].
+    A colour image is read if its channels are equal.  Of a ``.mat`` file with one 2-D array likewise.
 
     Raises
     ------
@@ -36,17 +49,18 @@ def read_image(path: str | Path) -> npt.NDArray[np.float32]:
     if not is_picture(path):
         raise ReadError(f"{path}: not a 2-D image that is known; expected one of {', '.join(PICTURES)}")
     with reading(path):
-        array = _from_mat(path) if path.suffix.lower() == ".mat" else _from_picture(path)
-        check_finite(path, array)
-        if array.min() < 0 or array.max() > 1:
+        array, white = load_mat(path) if path.suffix.lower() == ".mat" else _load_picture(path)
+        values = array.astype(np.float32) / np.float32(white)
+        check_finite(path, values)
+        if values.min() < 0 or values.max() > 1:
             raise ReadError(
-                f"{path}: values from {array.min():g} to {array.max():g}; expected 0 to 1, "
+                f"{path}: values from {values.min():g} to {values.max():g}; expected 0 to 1, "
                 "or integers of 8 or 16 bits"
             )
-        return array
+        return array, white
 
 
-def _from_picture(path: Path) -> npt.NDArray[np.float32]:
+def _load_picture(path: Path) -> tuple[npt.NDArray[np.generic], int]:
     from PIL import Image
 
     with Image.open(path) as image:
@@ -55,20 +69,15 @@ def _from_picture(path: Path) -> npt.NDArray[np.float32]:
         if pictures != 1:
             raise ReadError(f"{path}: {pictures} pictures in one file; expected one")
         if image.mode in GREY_LEVELS:
-            return np.asarray(image, dtype=np.float32) / np.float32(GREY_LEVELS[image.mode])
+            return np.asarray(image), GREY_LEVELS[image.mode]
         if image.mode == "F":
-            return np.asarray(image, dtype=np.float32)
+            return np.asarray(image), 1
         channels = np.asarray(image.convert("RGBA"))
     if (channels[..., 3] != 255).any():
         raise ReadError(f"{path}: partly transparent; save it as a grey image")
     if (channels[..., :1] != channels[..., 1:3]).any():
         raise ReadError(f"{path}: in colour; expected grey values: convert it to grey first")
-    return channels[..., 0].astype(np.float32) / np.float32(255)
-
-
-def _from_mat(path: Path) -> npt.NDArray[np.float32]:
-    array, white = load_mat(path)
-    return array.astype(np.float32) / np.float32(white)
+    return channels[..., 0], 255
 
 
 def load_mat(path: Path) -> tuple[npt.NDArray[np.generic], int]:
