@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 import medfuse
 from medfuse import Geometry
 from medfuse.phantom import render, rigid
@@ -19,7 +17,8 @@ def main() -> None:
     print("registration:", registration.verdict, *registration.reasons)
     mr_on_ct = medfuse.resample(mr, ct, registration.transform)
 
-    sources = np.stack([medfuse.rescale(ct, "bone").array, medfuse.rescale(mr_on_ct).array])
+    shown = [medfuse.rescale(ct, "bone"), medfuse.rescale(mr_on_ct)]
+    sources = medfuse.Sources.of([one.array for one in shown], [one.valid for one in shown])
     fused = medfuse.fuse(sources, "pca")
     for key, value in medfuse.evaluate(sources, fused.array, "ma2021").whole.items():
         print(f"{key:3} {value:.3f}")
