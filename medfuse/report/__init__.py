@@ -30,6 +30,7 @@ from ..io import write_transform, write_volume
 from ..pipeline import Aligned, StudyResult
 from ..resampling import whole_colours
 from ..volume import Volume
+from . import names
 from .dicom import write_dicom, write_registrations
 from .folder import check_output, staged
 from .html import render, render_aligned
@@ -61,13 +62,13 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
         _write_registered(result, stage)
         _write_fused(result, stage)
         if result.recipe.dicom:
-            write_dicom(result, stage / "dicom")
-        write_metrics(result, stage / "metrics.csv")
-        result.recipe.write(stage / "recipe.toml")
+            write_dicom(result, stage / names.DICOM)
+        write_metrics(result, stage / names.METRICS)
+        result.recipe.write(stage / names.RECIPE)
         facts = provenance(result)
-        write_json(facts, stage / "provenance.json")
-        (stage / "report.html").write_text(render(result, facts), encoding="utf-8")
-    return folder / "report.html"
+        write_json(facts, stage / names.PROVENANCE)
+        (stage / names.REPORT).write_text(render(result, facts), encoding="utf-8")
+    return folder / names.REPORT
 
 
 def write_aligned(aligned: Aligned, folder: Path, overwrite: bool = False) -> Path:
@@ -80,38 +81,35 @@ def write_aligned(aligned: Aligned, folder: Path, overwrite: bool = False) -> Pa
     with staged(folder, overwrite) as stage:
         _write_registered(aligned, stage)
         if aligned.recipe.dicom:
-            (stage / "dicom").mkdir()
-            write_registrations(aligned, stage / "dicom")
-        aligned.recipe.write(stage / "recipe.toml")
+            (stage / names.DICOM).mkdir()
+            write_registrations(aligned, stage / names.DICOM)
+        aligned.recipe.write(stage / names.RECIPE)
         facts = aligned_facts(aligned)
-        write_json(facts, stage / "provenance.json")
-        (stage / "report.html").write_text(render_aligned(aligned, facts), encoding="utf-8")
-    return folder / "report.html"
+        write_json(facts, stage / names.PROVENANCE)
+        (stage / names.REPORT).write_text(render_aligned(aligned, facts), encoding="utf-8")
+    return folder / names.REPORT
 
 
 def _write_registered(aligned: Aligned, stage: Path) -> None:
-    for name in ("registered", "transforms"):
-        (stage / name).mkdir()
-    names = volume_names(len(aligned.volumes))
-    for name, volume in zip(names, aligned.volumes, strict=True):
-        write_volume(whole_colours(volume), stage / "registered" / f"{name}.nii.gz")
+    registered, transforms = stage / names.REGISTERED, stage / names.TRANSFORMS
+    registered.mkdir()
+    transforms.mkdir()
+    called = names.volume_names(len(aligned.volumes))
+    for name, volume in zip(called, aligned.volumes, strict=True):
+        write_volume(whole_colours(volume), registered / f"{name}.nii.gz")
         if volume.valid is not None:
             mask = Volume(np.asarray(volume.valid, np.float32), volume.geometry)
-            write_volume(mask, stage / "registered" / f"{name}_mask.nii.gz", integers=True)
-    for name, registration in zip(names[1:], aligned.registrations, strict=True):
+            write_volume(mask, registered / f"{names.mask_name(name)}.nii.gz", integers=True)
+    for name, registration in zip(called[1:], aligned.registrations, strict=True):
         suffix = ".tfm" if registration.transform.IsLinear() else ".h5"  # as text, a field takes minutes
-        write_transform(registration.transform, stage / "transforms" / f"{name}{suffix}")
+        write_transform(registration.transform, transforms / f"{name}{suffix}")
 
 
 def _write_fused(result: StudyResult, stage: Path) -> None:
-    (stage / "maps").mkdir()
-    write_volume(result.fused_volume, stage / "fused.nii.gz")
+    maps = stage / names.MAPS
+    maps.mkdir()
+    write_volume(result.fused_volume, stage / names.FUSED)
     if result.fused_colour is not None:
-        write_volume(result.fused_colour, stage / "fused_colour.nii.gz")
+        write_volume(result.fused_colour, stage / names.FUSED_COLOUR)
     for name, array in result.fused.maps.items():
-        write_volume(Volume(array, result.fused_volume.geometry), stage / "maps" / f"{name}.nii.gz")
-
-
-def volume_names(n: int) -> tuple[str, ...]:
-    """File names of n volumes: ``fixed``, ``moving_1``, ``moving_2``, …"""
-    return ("fixed", *(f"moving_{i}" for i in range(1, n)))
+        write_volume(Volume(array, result.fused_volume.geometry), maps / f"{name}.nii.gz")

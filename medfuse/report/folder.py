@@ -9,21 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import WriteError
+from .names import ENTRIES
 
 __all__ = ["check_output", "staged"]
-
-_ENTRIES = {
-    "fused.nii.gz",
-    "fused_colour.nii.gz",
-    "registered",
-    "transforms",
-    "maps",
-    "dicom",
-    "metrics.csv",
-    "recipe.toml",
-    "provenance.json",
-    "report.html",
-}
 
 
 def check_output(folder: Path, overwrite: bool = False) -> None:
@@ -53,7 +41,7 @@ def check_output(folder: Path, overwrite: bool = False) -> None:
 def _check_contents(folder: Path, entries: set[str], overwrite: bool) -> None:
     if entries and not overwrite:
         raise WriteError(f"{folder} exists and is not empty: choose another folder, or add --overwrite")
-    foreign = sorted(entries - _ENTRIES)
+    foreign = sorted(entries - ENTRIES)
     if foreign:
         raise WriteError(
             f"{folder} holds {foreign[0]!r}, which is no part of a medfuse result: "

@@ -18,14 +18,15 @@ import json
 import re
 from pathlib import Path
 
+from ...report import names
 from ...version import __version__
 
 __all__ = ["rename_as_bids", "write_description"]
 
 _FOLDERS = {
-    "registered": "space-fixed_desc-{}_vol",
-    "maps": "desc-{}_map",
-    "transforms": "from-fixed_to-{}_mode-image_xfm",
+    names.REGISTERED: "space-fixed_desc-{}_vol",
+    names.MAPS: "desc-{}_map",
+    names.TRANSFORMS: "from-fixed_to-{}_mode-image_xfm",
 }
 
 
@@ -41,9 +42,9 @@ def rename_as_bids(folder: Path, name: str) -> Path:
 def _bids(path: Path) -> str:
     stem, dot, suffix = path.name.partition(".")
     label = re.sub(r"[^A-Za-z0-9]", "", stem)
-    if path.name == "fused.nii.gz":
+    if path.name == names.FUSED:
         return "desc-fused_vol.nii.gz"
-    if path.parts[0] == "registered" and stem.endswith("_mask"):
+    if path.parts[0] == names.REGISTERED and stem.endswith(names.mask_name("")):
         return f"space-fixed_desc-{label.removesuffix('mask')}_mask{dot}{suffix}"
     if len(path.parts) > 1:
         pattern = _FOLDERS.get(path.parts[0], re.sub(r"[^A-Za-z0-9]", "", path.parts[0]) + "-{}")

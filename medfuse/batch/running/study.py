@@ -73,13 +73,14 @@ def _kept(job: Job, batch_folder: OutputFolder) -> Row | None:
 def _run(job: Job, batch_folder: OutputFolder, room: Path, start: float) -> Row:
     from ...pipeline import run_study
     from ...report import write_result
+    from ...report.names import PROVENANCE
     from ..results.bids_names import rename_as_bids
     from ..results.thumbnail import thumbnail
 
     result = run_study(job.study, Recipe.from_mapping(job.recipe))
     folder = room / "result"
     report = write_result(result, folder)
-    facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    facts = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     if job.bids:
         report = rename_as_bids(folder, job.name)
     inputs = [*result.hashes, *(one for start in result.starts for one in start.hashes)]
