@@ -69,6 +69,13 @@ def medfuse_command(*words, cwd=None, **environment):
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
 
+@pytest.fixture
+def no_weights(tmp_path_factory):
+    """The environment of a command on a machine that has none, whatever this one has."""
+    empty = str(tmp_path_factory.mktemp("home"))
+    return dict.fromkeys(("MEDFUSE_WEIGHTS", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"), empty)
+
+
 class TestResult:
     def test_registration_finds_the_known_pose(self, result):
         """The transform takes points of the CT to the same anatomy in the MR."""
@@ -485,21 +492,20 @@ class TestBadInput:
             (["{ct}", "{ct}", "--initial-transform", "gone.tfm"], r"gone\.tfm"),
         ],
     )
-    def test_refused(self, place, files, words, message):
+    def test_refused(self, place, files, words, message, no_weights):
         before = sorted(p.name for p in place.iterdir())
         words = [word.format(ct=files / "ct.nii.gz") for word in words]
-        run = medfuse_command("fuse", *words, "-o", "out", "--progress", "none", cwd=place)
+        run = medfuse_command("fuse", *words, "-o", "out", "--progress", "none", cwd=place, **no_weights)
         assert run.returncode == 2, run.stderr
         assert re.search(message, run.stderr), run.stderr
         assert len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert run.stderr.startswith("medfuse: error: ")
         assert sorted(p.name for p in place.iterdir()) == before
 
-    def test_missing_weights_are_told_before_any_work(self, files, tmp_path):
+    def test_missing_weights_are_told_before_any_work(self, files, tmp_path, no_weights):
         ct = files / "ct.nii.gz"
-        caches = dict.fromkeys(("MEDFUSE_WEIGHTS", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"), str(tmp_path))
         run = medfuse_command(
-            "fuse", ct, ct, "-o", tmp_path / "out", "--method", "ifcnn", "--progress", "none", **caches
+            "fuse", ct, ct, "-o", tmp_path / "out", "--method", "ifcnn", "--progress", "none", **no_weights
         )
         assert run.returncode == 2
         assert "ifcnn-max are not on this machine: run 'medfuse weights get ifcnn-max'" in run.stderr
