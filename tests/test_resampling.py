@@ -69,7 +69,8 @@ def test_values_stay_at_their_world_points(grid: Geometry, interpolation: str) -
 
 @settings(max_examples=25)
 @given(
-    angles=st.tuples(*[st.floats(-3, 3)] * 3),
+    # The inverse that ITK makes of a subnormal angle is not a number.
+    angles=st.tuples(*[st.floats(-3, 3, allow_subnormal=False)] * 3),
     shift=st.tuples(*[st.floats(-20, 20)] * 3),
     direction=st.sampled_from(list(GRIDS)),
 )
