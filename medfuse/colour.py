@@ -21,7 +21,8 @@ _BLUE, _RED = 1.772, 1.402  # 2 (1 − 0.114) and 2 (1 − 0.299)
 
 def luma_of(rgb: np.ndarray) -> np.ndarray:
     """Luma (...) of colours (..., 3), in the units and the precision of their floating-point numbers."""
-    return rgb @ np.asarray(LUMA_WEIGHTS, dtype=rgb.dtype)
+    result: np.ndarray = rgb @ np.asarray(LUMA_WEIGHTS, dtype=rgb.dtype)
+    return result
 
 
 def split_colour(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +44,8 @@ def merge_colour(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
     room = np.where(offset > 0, 1 - luma[..., None], luma[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
         fits = np.where(offset != 0, room / np.abs(offset), np.inf).min(axis=-1)
-    return np.clip(luma[..., None] + offset * np.minimum(fits, 1)[..., None], 0, 1)
+    result: np.ndarray = np.clip(luma[..., None] + offset * np.minimum(fits, 1)[..., None], 0, 1)
+    return result
 
 
 def combine_chroma(chromas: np.ndarray) -> np.ndarray:
@@ -58,4 +60,5 @@ def combine_chroma(chromas: np.ndarray) -> np.ndarray:
     distance = np.abs(chromas - 0.5)
     total = distance.sum(axis=0)
     weighted = (distance * (chromas - 0.5)).sum(axis=0)
-    return 0.5 + np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+    result: np.ndarray = 0.5 + np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
+    return result

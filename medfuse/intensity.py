@@ -139,7 +139,8 @@ def luma(volume: Volume) -> Volume:
 
 def quantize(image: np.ndarray) -> npt.NDArray[np.uint8]:
     """[0, 1] to 256 grey levels, rounded to the nearest; exact for 8-bit values divided by 255."""
-    return np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    result: npt.NDArray[np.uint8] = np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return result
 
 
 def choose_windows(volumes: Sequence[Volume], windows: Sequence[str]) -> tuple[Window, ...]:

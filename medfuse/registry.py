@@ -51,10 +51,12 @@ class Registry(Mapping[str, T], Generic[T]):
     def _load(self, name: str) -> T:
         if name in self._table:
             module, _, attribute = self._table[name].partition(":")
-            return getattr(import_module(module), attribute)
-        if name in self._plugins:
-            return self._plugins[name].load()
-        raise UnknownNameError(self._kind, name, self)
+            found: T = getattr(import_module(module), attribute)
+        elif name in self._plugins:
+            found = self._plugins[name].load()
+        else:
+            raise UnknownNameError(self._kind, name, self)
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self._table or name in self._plugins

@@ -125,4 +125,5 @@ def mirrored(valid: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 def _reflected(index: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:
     """``index`` mirrored at the first and the last of ``length`` places until it is one of them."""
     last = max(length - 1, 1)
-    return np.minimum(last - np.abs(index % (2 * last) - last), length - 1)
+    result: npt.NDArray[np.intp] = np.minimum(last - np.abs(index % (2 * last) - last), length - 1)
+    return result

@@ -61,7 +61,8 @@ def deskew(
     offset = to_index[:3, 3][::-1].round(_ROUNDING)
 
     def moved(values: np.ndarray) -> np.ndarray:
-        return affine_transform(values, matrix, offset, geometry.shape, order=1, cval=0.0)
+        result: np.ndarray = affine_transform(values, matrix, offset, geometry.shape, order=1, cval=0.0)
+        return result
 
     return *interpolate_measured(array, valid, moved, moved), geometry
 

@@ -81,7 +81,8 @@ def _read(path: Path, options: ReadOptions) -> Volume:
     known = None if path.is_dir() else format_of_file(path)
     if known is not None:
         options.refuse(path, f"a {known[1].name} file", "series", "spacing")
-        return known[1].function("read")(path, options.volume)
+        result: Volume = known[1].function("read")(path, options.volume)
+        return result
     if path.is_file() and is_picture(path):
         return pictures.read(path, options)
     from . import dicom

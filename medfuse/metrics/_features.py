@@ -50,7 +50,8 @@ HIGH_PASS = LOW_PASS[::-1] * np.where(np.arange(LOW_PASS.size) % 2, 1, -1)
 
 def cosine_features(image: np.ndarray) -> Image:
     """The orthonormal two-dimensional DCT-II of the whole image."""
-    return dctn(image, norm="ortho")
+    result: Image = dctn(image, norm="ortho")
+    return result
 
 
 def wavelet_features(image: np.ndarray) -> Image:

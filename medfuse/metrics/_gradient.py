@@ -65,7 +65,8 @@ def sigmoid(x: np.ndarray, slope: float, centre: float) -> Image:
 
 def wrapped_agreement(first: np.ndarray, second: np.ndarray) -> Image:
     """Agreement of two orientations within ±π/2: 1 where parallel, 0 where at right angles."""
-    return np.abs(np.abs(first - second) - np.pi / 2) / (np.pi / 2)
+    result: Image = np.abs(np.abs(first - second) - np.pi / 2) / (np.pi / 2)
+    return result
 
 
 def prewitt_strength(images: np.ndarray) -> Image:

@@ -25,7 +25,8 @@ def stretch(image: np.ndarray) -> Levels:
 def _rounded(values: np.ndarray) -> Levels:
     """Halves upwards, which ``floor(x + 0.5)`` does not do for the number just below ½."""
     below = np.floor(values)
-    return (below + (values - below >= 0.5)).astype(np.intp)
+    result: Levels = (below + (values - below >= 0.5)).astype(np.intp)
+    return result
 
 
 def own_bins(image: np.ndarray) -> Levels:
@@ -33,7 +34,8 @@ def own_bins(image: np.ndarray) -> Levels:
     low, high = image.min(), image.max()
     if high == low:
         return np.zeros(image.shape, dtype=np.intp)
-    return np.minimum((image - low) * (LEVELS / (high - low)), LEVELS - 1).astype(np.intp)
+    result: Levels = np.minimum((image - low) * (LEVELS / (high - low)), LEVELS - 1).astype(np.intp)
+    return result
 
 
 def probabilities(levels: Levels) -> npt.NDArray[np.float64]:

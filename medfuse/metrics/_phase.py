@@ -123,12 +123,14 @@ def _low_pass(shape: tuple[int, int]) -> Image:
     The code brings frequency 0 to the front with ``fftshift``, which for an odd size is one off; kept.
     """
     y, x = ((np.arange(n) - n // 2) / n for n in shape)
-    return fftshift(1 / (1 + (np.hypot(*np.meshgrid(x, y)) / 0.45) ** 30))
+    result: Image = fftshift(1 / (1 + (np.hypot(*np.meshgrid(x, y)) / 0.45) ** 30))
+    return result
 
 
 def _angular(theta: Image, angle: float) -> Image:
     distance = np.abs(np.angle(np.exp(1j * (theta - angle))))
-    return np.exp(-(distance**2) / (2 * _ANGULAR_SIGMA**2))
+    result: Image = np.exp(-(distance**2) / (2 * _ANGULAR_SIGMA**2))
+    return result
 
 
 def _noise_gain(filters: Image) -> float:

@@ -26,7 +26,8 @@ def _run(values: np.ndarray, size: int, combine: np.ufunc) -> np.ndarray:
     half = size // 2
     runs = _run(values, half, combine)
     runs = combine(runs[..., :-half], runs[..., half:])
-    return runs if size % 2 == 0 else combine(runs[..., :-1], values[..., size - 1 :])
+    result: np.ndarray = runs if size % 2 == 0 else combine(runs[..., :-1], values[..., size - 1 :])
+    return result
 
 
 @lru_cache(maxsize=16)
@@ -34,7 +35,8 @@ def gaussian_taps(size: int, sigma: float) -> Image:
     """``size`` samples of a Gaussian, adding to 1; two such factors are MATLAB's ``fspecial``."""
     offsets = np.arange(size) - (size - 1) / 2
     taps = np.exp(-(offsets**2) / (2 * sigma**2))
-    return taps / taps.sum()
+    result: Image = taps / taps.sum()
+    return result
 
 
 def filter_same(images: np.ndarray, taps: np.ndarray, border: str = "constant") -> Image:
@@ -64,7 +66,7 @@ def _filter_along_y(image: Image, taps: np.ndarray) -> Image:
     """By whole rows, which is faster along y than line by line."""
     margin = len(taps) // 2
     height = len(image) - 2 * margin
-    result = taps[margin] * image[margin : margin + height]
+    result: Image = taps[margin] * image[margin : margin + height]
     pair = np.empty_like(result)
     for k in range(margin):
         np.add(image[k : k + height], image[2 * margin - k : 2 * margin - k + height], out=pair)
@@ -78,7 +80,8 @@ def flat_windows(images: np.ndarray, size: int) -> npt.NDArray[np.bool_]:
     along_x = _run(images[..., 1:] == images[..., :-1], size - 1, np.logical_and)
     along_y = _run((images[..., 1:, :] == images[..., :-1, :]).swapaxes(-1, -2), size - 1, np.logical_and)
     rows = _run(along_x.swapaxes(-1, -2), size, np.logical_and).swapaxes(-1, -2)
-    return rows & along_y.swapaxes(-1, -2)[..., : rows.shape[-1]]
+    result: npt.NDArray[np.bool_] = rows & along_y.swapaxes(-1, -2)[..., : rows.shape[-1]]
+    return result
 
 
 class LocalMoments:
@@ -124,4 +127,5 @@ def similarity(
     """The SSIM index (Wang et al. 2004, 10.1109/TIP.2003.819861, equation 13)."""
     (mx, my), (vx, vy), (c1, c2) = means, variances, constants
     luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
-    return luminance * (2 * covariance + c2) / (vx + vy + c2)
+    result: Image = luminance * (2 * covariance + c2) / (vx + vy + c2)
+    return result

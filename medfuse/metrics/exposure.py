@@ -73,7 +73,8 @@ def _similarity(sources: np.ndarray, fused: np.ndarray) -> float:
     mean = filter_valid(np.concatenate([sources, fused[None]]), taps)
 
     def moment(x: np.ndarray, y: np.ndarray, mean_x: np.ndarray, mean_y: np.ndarray) -> np.ndarray:
-        return filter_valid(x * y, taps) - mean_x * mean_y
+        result: np.ndarray = filter_valid(x * y, taps) - mean_x * mean_y
+        return result
 
     shared = np.zeros_like(contrast)
     variance = np.zeros_like(contrast)
@@ -93,7 +94,8 @@ def _agreement(sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sums = box_sums(sources, _SIDE)
 
     def inner(i: int, j: int) -> np.ndarray:
-        return box_sums(sources[i] * sources[j], _SIDE) - sums[i] * sums[j] / _PIXELS
+        result: np.ndarray = box_sums(sources[i] * sources[j], _SIDE) - sums[i] * sums[j] / _PIXELS
+        return result
 
     norms = np.sqrt(np.maximum([inner(i, i) for i in range(count)], 0))
     crossed = {(i, j): inner(i, j) for i in range(count) for j in range(i)}

@@ -149,7 +149,7 @@ def _scaled(windows: Array) -> Array:
     low = windows.min(axis=0)
     spread = windows.max(axis=0) - low
     flat = spread == 0
-    scaled = windows - low
+    scaled: Array = windows - low
     scaled /= np.where(flat, 1, spread)
     scaled[:, flat] = 1
     return scaled
@@ -229,7 +229,7 @@ def _correction(segments: _Segments, phi: Array, rest: Array, log_rest: Array) -
     log += log_rest
     joint *= phi
     joint += independent
-    entropy = np.einsum("ij,ij->j", independent, log)
+    entropy: Array = np.einsum("ij,ij->j", independent, log)
     np.maximum(np.abs(joint, out=log), _SMALLEST, out=log)
     entropy -= np.einsum("ij,ij->j", joint, np.log2(log, out=log))
     return entropy

@@ -139,7 +139,8 @@ def _levels_restored(images: np.ndarray) -> np.ndarray:
     for sample in (grey.reshape(-1)[:: max(1, grey.size // 64)], grey):  # most fail at the first look
         if not np.all(np.abs(sample - np.rint(sample)) < _SINGLE):
             return images.astype(float)
-    return np.rint(grey) / 255
+    result: np.ndarray = np.rint(grey) / 255
+    return result
 
 
 def two_sources(key: str, sources: np.ndarray) -> None:

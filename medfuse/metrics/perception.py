@@ -62,7 +62,8 @@ def _masked_contrast(images: np.ndarray) -> np.ndarray:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         contrast = np.abs(fine / coarse - 1)
-        return contrast * contrast**2 / (contrast**2 + 1e-4)
+        result: np.ndarray = contrast * contrast**2 / (contrast**2 + 1e-4)
+        return result
 
 
 def qcv(sources: np.ndarray, fused: np.ndarray) -> float:
@@ -106,7 +107,8 @@ def _frequency_radius(shape: tuple[int, ...], scale: float) -> np.ndarray:
     height, width = shape
     v = 2 * fftfreq(height) * height * scale
     u = 2 * rfftfreq(width) * width * scale
-    return np.hypot(v[:, None], u)
+    result: np.ndarray = np.hypot(v[:, None], u)
+    return result
 
 
 def _filter(images: np.ndarray, response: np.ndarray) -> np.ndarray:
@@ -118,7 +120,8 @@ def _block_sums(images: np.ndarray) -> np.ndarray:
     pad = [(0, -n % _BLOCK) for n in images.shape[-2:]]
     padded = np.pad(images, [(0, 0), *pad])
     rows, columns = (n // _BLOCK for n in padded.shape[-2:])
-    return padded.reshape(len(images), rows, _BLOCK, columns, _BLOCK).sum(axis=(2, 4))
+    result: np.ndarray = padded.reshape(len(images), rows, _BLOCK, columns, _BLOCK).sum(axis=(2, 4))
+    return result
 
 
 QCB = Metric(

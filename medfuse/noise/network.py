@@ -69,7 +69,8 @@ class _Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(nn.functional.relu(self.first(x)))
+        result: Tensor = x + self.second(nn.functional.relu(self.first(x)))
+        return result
 
 
 def _residuals(channels: int, count: int) -> nn.Sequential:

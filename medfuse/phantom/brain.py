@@ -87,7 +87,8 @@ def _cerebrum(p: Points, mirrored: Points, rooms: Cranium, seed: int) -> _Cerebr
 def _ellipse(u: np.ndarray, v: np.ndarray, a: float, b: float) -> Distance:
     size = np.hypot(u / np.float32(a), v / np.float32(b))
     slope = np.hypot(u / np.float32(a * a), v / np.float32(b * b))
-    return size * (size - 1) / np.maximum(slope, np.float32(1e-6))
+    result: Distance = size * (size - 1) / np.maximum(slope, np.float32(1e-6))
+    return result
 
 
 def _folds(p: Points, mirrored: Points, depth: Distance, waves: Points, seed: int) -> Distance:
@@ -109,7 +110,8 @@ def _folds(p: Points, mirrored: Points, depth: Distance, waves: Points, seed: in
     deep = np.maximum(-ellipsoid(mirrored, (0, 14, 5), (37, 50, 28)), 0)
     distance = np.sqrt(sheet**2 + np.maximum(depth - reach, 0) ** 2 + deep**2)
     gape = np.float32(0.4) + np.exp(-np.maximum(depth, 0) / 5)  # sulci open towards the surface
-    return (distance - gape).astype(np.float32)
+    result: Distance = (distance - gape).astype(np.float32)
+    return result
 
 
 def _sylvian(mirrored: Points, wave: Distance) -> Distance:
@@ -121,7 +123,8 @@ def _sylvian(mirrored: Points, wave: Distance) -> Distance:
     side = ax - 39 + (y / 18) ** 2 + 1.2 * np.sin(y / 4.5)  # the insula bulges, and has folds of its own
     outside = np.maximum(np.abs(course) - 12, 0) ** 2 + np.maximum(np.abs(y + 2) - 20, 0) ** 2
     insula = np.sqrt(side**2 + outside) - 0.9
-    return np.minimum(lid, insula).astype(np.float32)
+    result: Distance = np.minimum(lid, insula).astype(np.float32)
+    return result
 
 
 def _membranes(mirrored: Points, rooms: Cranium, cerebrum: _Cerebrum) -> Iterator[Layer]:
@@ -178,7 +181,8 @@ def _lateral_ventricle(p: Points, mirrored: Points) -> Distance:
     larger_left = np.where(p[0] > 0, np.float32(0.9), np.float32(0))
     horns = smooth_union(tube(mirrored, _VENTRICLE), tube(mirrored, _OCCIPITAL_HORN), 3)
     septum = np.float32(1.0) - mirrored[0]
-    return np.maximum(horns - larger_left, septum)
+    result: Distance = np.maximum(horns - larger_left, septum)
+    return result
 
 
 def _lesion(p: Points, depth: Distance, seed: int) -> Iterator[Layer]:

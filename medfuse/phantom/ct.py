@@ -52,7 +52,8 @@ def _quantum_noise(array: np.ndarray, geometry: Geometry, seed: int) -> npt.NDAr
     attenuation = gaussian_filter(np.maximum(array / 1000 + 1, 0), reach, mode="nearest")
     scale = np.exp(0.5 * _WATER * _PATH * (attenuation - 1))
     voxel = geometry.spacing[0] * geometry.spacing[1] * geometry.spacing[2]
-    return _SIGMA * np.float32(np.sqrt(_VOXEL / voxel)) * scale * grain
+    result: npt.NDArray[np.float32] = _SIGMA * np.float32(np.sqrt(_VOXEL / voxel)) * scale * grain
+    return result
 
 
 def _grain_strength() -> float:

@@ -16,7 +16,8 @@ _TINY = np.float32(1e-6)
 
 def amount(distance: np.ndarray, width: float) -> np.ndarray:
     """The part of a cell of ``width`` mm that lies inside: 1 well inside, 0.5 on the surface, 0 outside."""
-    return np.clip(np.float32(0.5) - distance * np.float32(1 / width), 0, 1)
+    result: np.ndarray = np.clip(np.float32(0.5) - distance * np.float32(1 / width), 0, 1)
+    return result
 
 
 def ellipsoid(
@@ -31,7 +32,8 @@ def ellipsoid(
     size = np.maximum(total, _TINY) ** np.float32(1 / power)
     slope = np.sqrt(sum((c ** (power - 1) * np.float32(1 / r)) ** 2 for c, r in zip(q, radii, strict=True)))
     # size is homogeneous of degree one, so its gradient is slope / size**(power - 1)
-    return (size - 1) * size ** np.float32(power - 1) / np.maximum(slope, _TINY)
+    result: npt.NDArray[np.float32] = (size - 1) * size ** np.float32(power - 1) / np.maximum(slope, _TINY)
+    return result
 
 
 def tube(p: Points, path: Sequence[tuple[float, float, float, float]]) -> npt.NDArray[np.float32]:
@@ -44,13 +46,15 @@ def tube(p: Points, path: Sequence[tuple[float, float, float, float]]) -> npt.ND
         along = np.clip(along, 0, 1)
         gap = sum((offset[i] - along * axis[i]) ** 2 for i in range(3))
         distances.append(np.sqrt(gap) - (np.float32(start[3]) + along * axis[3]))
-    return np.minimum.reduce(distances)
+    result: npt.NDArray[np.float32] = np.minimum.reduce(distances)
+    return result
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:
     """The union of two shapes, the seam between them filled over ``rounding`` mm."""
     overlap = np.maximum(np.float32(rounding) - np.abs(a - b), 0)
-    return np.minimum(a, b) - overlap * overlap * np.float32(0.25 / rounding)
+    result: np.ndarray = np.minimum(a, b) - overlap * overlap * np.float32(0.25 / rounding)
+    return result
 
 
 def smooth_intersection(a: np.ndarray, b: np.ndarray, rounding: float) -> np.ndarray:

@@ -101,7 +101,8 @@ def _head_surface(p: Points, bones: Cranium) -> Distance:
     tilted = np.stack([mirrored[0] - np.float32(0.35) * (y - 30), y, z])
     ears = ellipsoid(tilted, (79, 30, -26), (5, 15, 28))
     canals = tube(mirrored, [(110, 16, -34, 3.2), (56, 18, -33, 2.8)])
-    return np.maximum(smooth_union(surface, ears, 8), -canals)
+    result: Distance = np.maximum(smooth_union(surface, ears, 8), -canals)
+    return result
 
 
 def _face(p: Points, skin: Distance, seed: int) -> Iterator[Layer]:

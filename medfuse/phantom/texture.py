@@ -48,7 +48,10 @@ def warp(p: Points, amplitude: float, seed: int) -> Points:
 
 def _look_up(lattice: npt.NDArray[np.float32], p: Points, wavelength: float) -> npt.NDArray[np.float32]:
     index = p * np.float32(_PER_WAVE / wavelength)
-    return map_coordinates(lattice, index, order=1, mode="grid-wrap", output=np.float32)
+    result: npt.NDArray[np.float32] = map_coordinates(
+        lattice, index, order=1, mode="grid-wrap", output=np.float32
+    )
+    return result
 
 
 @lru_cache(maxsize=32)
@@ -59,7 +62,8 @@ def _band(seed: int) -> npt.NDArray[np.float32]:
     frequency = np.sqrt(sum(axis**2 for axis in axes)) * _PER_WAVE
     spectrum = np.fft.rfftn(noise) * np.exp(-(((frequency - 1) / 0.3) ** 2))
     lattice = np.fft.irfftn(spectrum, s=noise.shape, axes=(0, 1, 2))
-    return (lattice / lattice.std()).astype(np.float32)
+    result: npt.NDArray[np.float32] = (lattice / lattice.std()).astype(np.float32)
+    return result
 
 
 @lru_cache(maxsize=4)
@@ -69,4 +73,5 @@ def _crossings(seed: int) -> npt.NDArray[np.float32]:
     steps = [(np.roll(lattice, -1, axis) - np.roll(lattice, 1, axis)) / 2 for axis in range(3)]
     slope = np.sqrt(sum(step**2 for step in steps))
     distance = lattice / np.maximum(slope, 1e-3)
-    return np.clip(distance, -_PER_WAVE / 3, _PER_WAVE / 3).astype(np.float32)
+    result: npt.NDArray[np.float32] = np.clip(distance, -_PER_WAVE / 3, _PER_WAVE / 3).astype(np.float32)
+    return result

@@ -100,7 +100,8 @@ class Probe:
     @property
     def apex(self) -> npt.NDArray[np.float64]:
         """Where the beams meet, behind the face."""
-        return np.asarray(self.contact) - self.radius * self.axes[2]
+        result: npt.NDArray[np.float64] = np.asarray(self.contact) - self.radius * self.axes[2]
+        return result
 
 
 def render_us(
@@ -156,7 +157,7 @@ def _echoes(head: Head, probe: Probe, noise: float, seed: int) -> npt.NDArray[np
     passed = np.float32(10) ** ((gain - loss + np.float32(_BRIGHTNESS)) / 20)
     mean = np.sqrt(gaussian_filter(scatter, _POINT_SPREAD))
     mirror = gaussian_filter(_reflections(impedance, probe, step), (0.6, 0.6, 1.0))
-    clean = (mean + mirror) * passed
+    clean: npt.NDArray[np.float32] = (mean + mirror) * passed
     if noise <= 0:
         return clean
     rng = np.random.default_rng([seed, 41])
@@ -164,7 +165,8 @@ def _echoes(head: Head, probe: Probe, noise: float, seed: int) -> npt.NDArray[np
     speckled = np.mean(looks, axis=0, dtype=np.float32) * passed
     floor = np.float32(10) ** ((np.float32(_FLOOR) + gain) / 20)
     speckled = np.hypot(speckled, floor * rng.standard_normal(mean.shape, dtype=np.float32))
-    return np.maximum(clean + np.float32(noise) * (speckled - clean), 0)
+    result: npt.NDArray[np.float32] = np.maximum(clean + np.float32(noise) * (speckled - clean), 0)
+    return result
 
 
 def _acoustics(head: Head, probe: Probe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -203,16 +205,21 @@ def _reflections(log_impedance: np.ndarray, probe: Probe, step: float) -> npt.ND
         spacing = np.radians(2 * probe.half_angles[axis]) / (probe.beams[axis] - 1)
         total += (np.gradient(log_impedance, spacing, axis=axis) / reach) ** 2
     cosine = np.abs(along) / np.sqrt(total + np.float32(1e-8))
-    return np.float32(_REFLECTION / 2) * step * np.abs(along) * cosine ** np.float32(_HEAD_ON)
+    result: npt.NDArray[np.float32] = (
+        np.float32(_REFLECTION / 2) * step * np.abs(along) * cosine ** np.float32(_HEAD_ON)
+    )
+    return result
 
 
 def _speckle(rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.complex64]:
     """Complex Gaussian noise of mean magnitude 1, correlated by the point spread function."""
     parts = [gaussian_filter(rng.standard_normal(shape, dtype=np.float32), _POINT_SPREAD) for _ in range(2)]
     signal = parts[0] + 1j * parts[1]
-    return (signal / np.mean(np.abs(signal))).astype(np.complex64)
+    result: npt.NDArray[np.complex64] = (signal / np.mean(np.abs(signal))).astype(np.complex64)
+    return result
 
 
 def _log_compressed(amplitude: np.ndarray) -> npt.NDArray[np.float32]:
     decibels = 20 * np.log10(np.maximum(amplitude, 1e-9))
-    return np.clip(255 * (1 + decibels / _RANGE), 0, 255).astype(np.float32)
+    result: npt.NDArray[np.float32] = np.clip(255 * (1 + decibels / _RANGE), 0, 255).astype(np.float32)
+    return result

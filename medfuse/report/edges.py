@@ -50,4 +50,5 @@ def _is_crest(
     step_down, step_right = np.array([0, 1, 1, 1])[sector], np.array([1, 1, 0, -1])[sector]
     ahead = padded[rows + step_down, columns + step_right]
     behind = padded[rows - step_down, columns - step_right]
-    return (steepness >= ahead) & (steepness > behind)
+    result: npt.NDArray[np.bool_] = (steepness >= ahead) & (steepness > behind)
+    return result

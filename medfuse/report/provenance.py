@@ -95,7 +95,8 @@ def _identifiers(asked: InputVolume, volume: Volume) -> dict[str, Any]:
 
 def _scores(scores: Scores) -> dict[str, Any]:
     consistency = scores.consistency.value if scores.consistency else float("nan")
-    return _plain({**scores.whole, "consistency": consistency})
+    result: dict[str, Any] = _plain({**scores.whole, "consistency": consistency})
+    return result
 
 
 def _metric(one: Metric) -> dict[str, Any]:

@@ -151,7 +151,8 @@ def _rim(rng: np.random.Generator, angle: Image) -> Image:
         corners = rng.integers(3, 7)
         sector = np.pi / corners
         turned = np.mod(angle + rng.uniform(0, 2 * np.pi), 2 * sector) - sector
-        return np.cos(sector) / np.cos(turned)
+        result: Image = np.cos(sector) / np.cos(turned)
+        return result
     rim = np.ones_like(angle)
     for k in range(2, 2 + rng.integers(0, _HARMONICS)):
         rim += rng.normal(0, 0.25 / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi))
@@ -195,7 +196,8 @@ def _as_body(rng: np.random.Generator, image: Image) -> Image:
         shell = inside * ((distance - rim * rng.uniform(0.82, 0.97)) * edge + 0.5).clip(0, 1)
         value = rng.uniform(*_BRIGHT_SHELL) if rng.uniform() < 0.6 else rng.uniform(0, 0.1)
         image = image + shell * (value - image)
-    return (image * inside).astype(np.float32)
+    result: Image = (image * inside).astype(np.float32)
+    return result
 
 
 def _add_spot(rng: np.random.Generator, image: Image) -> None:

@@ -113,7 +113,8 @@ def _back_projected(signal: Array, rng: np.random.Generator) -> NoisyScene:
 
 
 def _unit(field: Array) -> Array:
-    return (field - field.mean()) / field.std()
+    result: Array = (field - field.mean()) / field.std()
+    return result
 
 
 def _mistaken(model: NoiseModel, rng: np.random.Generator) -> NoiseModel:

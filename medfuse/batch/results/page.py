@@ -25,7 +25,8 @@ _OUTLIERS = 100  # dots of one box plot
 def worst_verdict(row: Row) -> str:
     """The worst verdict on the registrations of a finished study."""
     verdicts = [one["verdict"] for one in row["registrations"]]
-    return min(verdicts, key=lambda one: _VERDICTS.index(one) if one in _VERDICTS else 0)
+    result: str = min(verdicts, key=lambda one: _VERDICTS.index(one) if one in _VERDICTS else 0)
+    return result
 
 
 def render_index(rows: Sequence[Row], not_run: Sequence[str] = ()) -> str:

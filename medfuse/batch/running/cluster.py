@@ -244,7 +244,8 @@ def _share(seen: Sequence[dict[str, Any]]) -> int:
     slots: dict[str, int] = {}
     for one in seen:
         slots[one["host"]] = slots.get(one["host"], 0) + one["slots"]
-    return max(1, min(one["cores"] // slots[one["host"]] for one in seen))
+    result: int = max(1, min(one["cores"] // slots[one["host"]] for one in seen))
+    return result
 
 
 def _let_go(client: Client, executor: Executor) -> None:

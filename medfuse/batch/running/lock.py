@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from ...errors import WriteError
 
@@ -117,7 +118,7 @@ def _owner(token: str) -> str:
     return json.dumps({"run": token, "pid": os.getpid(), "host": socket.gethostname(), "since": since})
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

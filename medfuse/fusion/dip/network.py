@@ -73,12 +73,14 @@ class SkipNetwork(nn.Module):
         drawn = self.head(features.to(self.head.weight.dtype))
         if not self.corrects:
             return torch.sigmoid(drawn)
-        return self._first(image) + _CORRECTION * drawn
+        result: Tensor = self._first(image) + _CORRECTION * drawn
+        return result
 
     def _first(self, image: Tensor) -> Tensor:
         """The first ``outputs`` channels of each member's input."""
         by_member = image.unflatten(1, (self.members, -1))
-        return by_member[:, :, : self.outputs].flatten(1, 2)
+        result: Tensor = by_member[:, :, : self.outputs].flatten(1, 2)
+        return result
 
 
 class _Scale(nn.Module):
@@ -101,7 +103,8 @@ class _Scale(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.join(self._beside(self.skip(image), self.deep(image)))
+        result: Tensor = self.join(self._beside(self.skip(image), self.deep(image)))
+        return result
 
     def _beside(self, one: Tensor, other: Tensor) -> Tensor:
         """The channels of both, member by member."""

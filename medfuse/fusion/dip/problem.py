@@ -42,7 +42,8 @@ class Problem:
     @property
     def target_deviation(self) -> np.ndarray:
         """Standard deviation (y, x) of the noise in T."""
-        return np.sqrt((self.gains**2 * self.deviations**2).sum(axis=0))
+        result: np.ndarray = np.sqrt((self.gains**2 * self.deviations**2).sum(axis=0))
+        return result
 
     @property
     def noise_level(self) -> float:

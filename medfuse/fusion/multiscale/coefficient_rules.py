@@ -14,7 +14,10 @@ def activity(coefficients: np.ndarray, window: int) -> np.ndarray:
     A window of 1 is the plain "largest magnitude" rule.
     """
     size = (1,) * (coefficients.ndim - 2) + (window, window)
-    return uniform_filter(coefficients**2, size, mode="nearest") if window > 1 else np.abs(coefficients)
+    result: np.ndarray = (
+        uniform_filter(coefficients**2, size, mode="nearest") if window > 1 else np.abs(coefficients)
+    )
+    return result
 
 
 def strongest(coefficients: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -23,4 +26,5 @@ def strongest(coefficients: np.ndarray, strength: np.ndarray) -> np.ndarray:
     Where several are equally strong it is their mean, so that the order of the sources never matters.
     """
     wins = strength == strength.max(axis=0)
-    return (coefficients * wins).sum(axis=0) / wins.sum(axis=0)
+    result: np.ndarray = (coefficients * wins).sum(axis=0) / wins.sum(axis=0)
+    return result

@@ -102,7 +102,8 @@ def _fuse_grey(network: IFCNNNetwork, sources: Tensor) -> Tensor:
     """(n, b, y, x) -> (b, y, x), as the authors treat grey images."""
     red, green, blue = network(sources.unsqueeze(2).expand(-1, -1, 3, -1, -1)).clamp(0, 1).unbind(dim=1)
     red_share, green_share, blue_share = LUMA_WEIGHTS
-    return red_share * red + green_share * green + blue_share * blue
+    result: Tensor = red_share * red + green_share * green + blue_share * blue
+    return result
 
 
 def _fuse_colour(network: IFCNNNetwork, sources: Tensor) -> Tensor:
@@ -111,4 +112,5 @@ def _fuse_colour(network: IFCNNNetwork, sources: Tensor) -> Tensor:
 
     mean, deviation = sources.new_tensor(_MEAN), sources.new_tensor(IMAGENET_DEVIATION)
     images = ((sources - mean) / deviation).movedim(-1, 2)
-    return network(images).movedim(1, -1) * deviation + mean
+    result: Tensor = network(images).movedim(1, -1) * deviation + mean
+    return result

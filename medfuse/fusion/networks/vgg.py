@@ -109,4 +109,5 @@ def smooth_base(images: Tensor, strength: float) -> Tensor:
     columns = 2 - 2 * torch.cos(torch.pi * frequency[: width + 1] / width)
     gain = 1 / (1 + strength * (rows[:, None] + columns))
     smooth = torch.fft.irfft2(torch.fft.rfft2(mirrored) * gain, s=mirrored.shape[-2:])
-    return smooth[..., :height, :width].to(images.dtype)
+    result: Tensor = smooth[..., :height, :width].to(images.dtype)
+    return result

@@ -126,4 +126,5 @@ def histogram_saliency(images: Tensor) -> Tensor:
     distance = counts @ (grey[:, None] - grey).abs() / levels.shape[-1]
     saliency = distance.gather(-1, levels).unflatten(-1, images.shape[-2:])
     low, high = saliency.amin(dim=(-2, -1), keepdim=True), saliency.amax(dim=(-2, -1), keepdim=True)
-    return (saliency - low) / (high - low).where(high > low, 1)
+    result: Tensor = (saliency - low) / (high - low).where(high > low, 1)
+    return result

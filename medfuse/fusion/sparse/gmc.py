@@ -122,7 +122,8 @@ def forward_backward(
 
 def soft_threshold(values: np.ndarray, threshold: float) -> np.ndarray:
     """The prox of ``threshold`` · |·|: towards 0 by ``threshold``."""
-    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
+    result: np.ndarray = np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
+    return result
 
 
 def firm_threshold(values: np.ndarray, strength: float, concavity: float) -> np.ndarray:
@@ -143,4 +144,5 @@ def gmc_penalty(values: np.ndarray, strength: float, concavity: float) -> np.nda
     """
     curvature = concavity / strength
     size = np.minimum(np.abs(values), 1 / curvature)
-    return size - curvature * size**2 / 2
+    result: np.ndarray = size - curvature * size**2 / 2
+    return result

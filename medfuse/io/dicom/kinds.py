@@ -75,7 +75,8 @@ def _is_mosaic(header: DicomHeader) -> bool:
 
 
 def _is_secondary_capture(header: DicomHeader) -> bool:
-    return header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE)
+    result: bool = header.get("SOPClassUID", "").startswith(_SECONDARY_CAPTURE)
+    return result
 
 
 def _is_colour(header: DicomHeader) -> bool:

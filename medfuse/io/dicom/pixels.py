@@ -60,11 +60,13 @@ class _Cell:
         if self.stored == self.allocated and raw.dtype.kind == "u" and raw.itemsize * 8 == self.allocated:
             return raw.view(raw.dtype.str.replace("u", "i")) if self.signed else raw
         wide: np.ndarray = raw.astype(np.int32 if self.allocated <= 16 else np.int64)
-        return _wrapped(wide >> (self.high + 1 - self.stored), self.stored, self.signed)
+        result: np.ndarray = _wrapped(wide >> (self.high + 1 - self.stored), self.stored, self.signed)
+        return result
 
     def whole(self, value: np.ndarray | int) -> np.ndarray | int:
         """``value`` as the whole cell would hold it, as a signed number where the pixels are signed."""
-        return _wrapped(value, self.allocated, self.signed)
+        result: np.ndarray | int = _wrapped(value, self.allocated, self.signed)
+        return result
 
 
 def _wrapped(value: Any, bits: int, signed: bool) -> Any:
@@ -127,11 +129,13 @@ def read_slices(headers: Iterable[DicomHeader]) -> Iterator[tuple[np.ndarray, np
 
 
 def _frame_bytes(header: DicomHeader) -> int:
-    return header.get("Rows") * header.get("Columns") * header.get("BitsAllocated") // 8
+    result: int = header.get("Rows") * header.get("Columns") * header.get("BitsAllocated") // 8
+    return result
 
 
 def _declared_bytes(header: DicomHeader) -> int:
-    return _frame_bytes(header) * header.get("NumberOfFrames", 1)
+    result: int = _frame_bytes(header) * header.get("NumberOfFrames", 1)
+    return result
 
 
 def _too_short(header: DicomHeader, there: int) -> str:
@@ -195,7 +199,10 @@ def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -
 def _encoded_frame(dataset: Dataset, header: DicomHeader) -> bytes:
     from pydicom.encaps import get_frame
 
-    return get_frame(dataset.PixelData, header.frame or 0, number_of_frames=header.get("NumberOfFrames", 1))
+    result: bytes = get_frame(
+        dataset.PixelData, header.frame or 0, number_of_frames=header.get("NumberOfFrames", 1)
+    )
+    return result
 
 
 def _decompress_by_gdcm(header: DicomHeader) -> np.ndarray:
@@ -221,7 +228,8 @@ def _decompress_by_gdcm(header: DicomHeader) -> np.ndarray:
     values = SimpleITK.GetArrayFromImage(image).astype(np.float64)
     if values.ndim != 3 or len(values) != 1:
         raise ReadError(f"{header.path}: holds {values.shape} values; expected one grey slice")
-    return np.rint((values[0] - intercept) / slope).astype(np.int64)
+    result: np.ndarray = np.rint((values[0] - intercept) / slope).astype(np.int64)
+    return result
 
 
 def _rescale(header: DicomHeader) -> tuple[float, float]:

@@ -42,7 +42,8 @@ class SlicePlane:
     def normal(self) -> np.ndarray:
         """Unit vector at right angles to the slice."""
         cross = np.cross(self.row, self.column)
-        return cross / np.linalg.norm(cross)
+        result: np.ndarray = cross / np.linalg.norm(cross)
+        return result
 
 
 def plane_of(header: DicomHeader) -> SlicePlane:
@@ -150,7 +151,8 @@ def _turned(plane: SlicePlane, row: np.ndarray, column: np.ndarray) -> SlicePlan
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+    result: np.ndarray = vector / np.linalg.norm(vector)
+    return result
 
 
 def _rough_kind(plane: SlicePlane) -> tuple[object, ...]:

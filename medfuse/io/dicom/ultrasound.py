@@ -219,7 +219,7 @@ def _frame(picture: _Picture) -> np.ndarray:
     limit = size * header.get("NumberOfFrames", 1) * header.get("BitsAllocated", 8) // 8 + _SLACK_BYTES
     dataset, _ = load(header.path, _KEYWORDS, limit, pixels=True)
     try:
-        pixels = pixel_array(dataset, index=picture.frame)
+        pixels: np.ndarray = pixel_array(dataset, index=picture.frame)
         if header.get("PhotometricInterpretation") == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, dataset)
             pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype.itemsize == 2 else pixels

@@ -38,7 +38,8 @@ class Format:
 
     def function(self, name: str) -> Callable[..., Any]:
         """``read``, ``write`` or ``other_half`` of the format."""
-        return getattr(import_module(self.module, __package__), name)
+        found: Callable[..., Any] = getattr(import_module(self.module, __package__), name)
+        return found
 
 
 _NIFTI = Format("NIfTI", ".nifti")

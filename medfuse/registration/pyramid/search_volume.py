@@ -60,7 +60,8 @@ class SearchVolume:
 
     def world(self, index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """World points (n, 3) of voxel indices (n, 3) in the order x, y, z."""
-        return index @ self._affine.T + np.asarray(self.image.GetOrigin())
+        result: npt.NDArray[np.float64] = index @ self._affine.T + np.asarray(self.image.GetOrigin())
+        return result
 
     @cached_property
     def to_index(self) -> npt.NDArray[np.float64]:
@@ -71,7 +72,10 @@ class SearchVolume:
 
     @cached_property
     def _affine(self) -> npt.NDArray[np.float64]:
-        return np.reshape(self.image.GetDirection(), (3, 3)) * np.asarray(self.image.GetSpacing())
+        result: npt.NDArray[np.float64] = np.reshape(self.image.GetDirection(), (3, 3)) * np.asarray(
+            self.image.GetSpacing()
+        )
+        return result
 
     @cached_property
     def foreground_points(self) -> npt.NDArray[np.float64]:
@@ -105,7 +109,10 @@ class SearchVolume:
     @property
     def centre(self) -> npt.NDArray[np.float64]:
         """World point of the centre of the grid."""
-        return self.world((np.asarray([self.image.GetSize()], dtype=float) - 1) / 2)[0]
+        result: npt.NDArray[np.float64] = self.world(
+            (np.asarray([self.image.GetSize()], dtype=float) - 1) / 2
+        )[0]
+        return result
 
     @cached_property
     def volume(self) -> float:

@@ -36,7 +36,8 @@ class ChoiceBox:
 
     def read(self) -> str:
         """The choice."""
-        return self._box.currentText
+        result: str = self._box.currentText
+        return result
 
     def write(self, value: str) -> None:
         """Show ``value``; if it is not offered (a scene made elsewhere), add it: Apply will say so."""
@@ -121,7 +122,8 @@ class ParameterForm:
 
 
 def _read(editor: Any) -> str:
-    return (editor.currentData if hasattr(editor, "currentData") else editor.text).strip()
+    result: str = (editor.currentData if hasattr(editor, "currentData") else editor.text).strip()
+    return result
 
 
 def _write(editor: Any, text: str) -> None:

@@ -118,7 +118,8 @@ def read_methods(text: str) -> dict[str, Method]:
 
 def _entries(text: str) -> list[dict[str, Any]]:
     """The list in ``text``, without the warnings that a library may have printed around it."""
-    return json.loads(text[text.index("[") : text.rindex("]") + 1])
+    result: list[dict[str, Any]] = json.loads(text[text.index("[") : text.rindex("]") + 1])
+    return result
 
 
 def _method(entry: dict[str, Any]) -> Method:

@@ -136,4 +136,5 @@ def _source_ids(node: Any) -> list[str]:
 
 def _is_folder(tree: Any, item: int) -> bool:
     level = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyLevelFolder()
-    return tree.GetItemLevel(item) == level
+    result: bool = tree.GetItemLevel(item) == level
+    return result

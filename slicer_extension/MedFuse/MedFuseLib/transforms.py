@@ -139,7 +139,8 @@ def _matrix(transform: Any) -> np.ndarray:
     """4×4 matrix of a general transform that is linear; also of several in a row, which nodes do not join."""
     joined = vtk.vtkTransform()
     slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(transform, joined)
-    return slicer.util.arrayFromVTKMatrix(joined.GetMatrix())
+    result: np.ndarray = slicer.util.arrayFromVTKMatrix(joined.GetMatrix())
+    return result
 
 
 def _storage(path: Path) -> Any:

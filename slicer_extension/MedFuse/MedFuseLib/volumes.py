@@ -64,14 +64,15 @@ def array_of(node: Any) -> np.ndarray:
     """The voxels (z, y, x), or (z, y, x, 3) of a colour volume: a view of the node's memory."""
     image = node.GetImageData()
     values = vtk_to_numpy(image.GetPointData().GetScalars())
-    return values.reshape(*reversed(image.GetDimensions()), *values.shape[1:])
+    result: np.ndarray = values.reshape(*reversed(image.GetDimensions()), *values.shape[1:])
+    return result
 
 
 def matrix_of(node: Any) -> np.ndarray:
     """4×4 matrix from array index (x, y, z) to RAS mm, without parent transforms."""
     matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
     node.GetIJKToRASMatrix(matrix)
-    array = slicer.util.arrayFromVTKMatrix(matrix)
+    array: np.ndarray = slicer.util.arrayFromVTKMatrix(matrix)
     first = node.GetImageData().GetExtent()[::2] if node.GetImageData() else (0, 0, 0)
     array[:3, 3] += array[:3, :3] @ first  # an image whose indices do not begin at 0
     return array

@@ -61,7 +61,8 @@ def network_input(details: Tensor) -> Tensor:
 
 def activity_of(features: Tensor, details: Tensor) -> Tensor:
     """The l1-norm over channels of features (n·b, c, h, w), as (n, b, h, w) for details (n, b, y, x)."""
-    return features.abs().sum(dim=1).unflatten(0, details.shape[:2])
+    result: Tensor = features.abs().sum(dim=1).unflatten(0, details.shape[:2])
+    return result
 
 
 def spread(small: Tensor, scale: float, details: Tensor) -> Tensor:

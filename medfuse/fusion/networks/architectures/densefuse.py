@@ -40,10 +40,12 @@ class DenseFuseNetwork(nn.Module):
         self.conv5 = _Layer(16, 1)
 
     def encode(self, image: Tensor) -> Tensor:
-        return self.DB1(self.conv1(image))
+        result: Tensor = self.DB1(self.conv1(image))
+        return result
 
     def decode(self, features: Tensor) -> Tensor:
-        return self.conv5(self.conv4(self.conv3(self.conv2(features))))
+        result: Tensor = self.conv5(self.conv4(self.conv3(self.conv2(features))))
+        return result
 
 
 class _Layer(nn.Module):
@@ -70,4 +72,5 @@ class _DenseBlock(nn.Module):
         self.denseblock = nn.Sequential(_Dense(16), _Dense(32), _Dense(48))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.denseblock(features)
+        result: Tensor = self.denseblock(features)
+        return result

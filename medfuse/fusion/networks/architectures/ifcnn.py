@@ -37,7 +37,8 @@ class IFCNNNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         features = torch.stack([self.conv2(self.conv1(image)) for image in images])
-        return self.conv4(self.conv3(_RULES[self.rule](features)))
+        result: Tensor = self.conv4(self.conv3(_RULES[self.rule](features)))
+        return result
 
 
 _RULES = {
