@@ -104,7 +104,7 @@ def _load_pictures(paths: Sequence[Path]) -> list[np.ndarray]:
 
 def _registered(folder: Path) -> list[Path]:
     """The registered volumes of a result, the fixed one first."""
-    from ..report import volume_names
+    from ..report.names import volume_names
 
     return [folder / "registered" / f"{name}.nii.gz" for name in volume_names(len(_inputs(folder)))]
 

@@ -37,7 +37,7 @@ from .html import render, render_aligned
 from .provenance import aligned_facts, provenance, write_json
 from .tables import write_metrics
 
-__all__ = ["check_output", "volume_names", "write_aligned", "write_result"]
+__all__ = ["check_output", "write_aligned", "write_result"]
 
 
 def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> Path:
