@@ -1,7 +1,8 @@
 """DICOM files in a zip, unpacked for as long as they are read.
 
-Only members that begin as DICOM does are unpacked, each under a number and what is harmless of its
-name, and only as many bytes as the limits allow: a zip may claim any name, and swell a thousandfold.
+Each member gets a folder of its own, under a number, and what is harmless of its name; only those that
+begin as DICOM does are unpacked whole, and only as many bytes as the limits allow: a zip may claim any
+name, and swell a thousandfold.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import MedfuseError, ReadError
+from .dicom.folder import START_BYTES
+from .dicom.parse import is_dicom_start
 from .files import max_voxels, reading
 
 __all__ = ["is_zip", "unpacked"]
 
 _MOST_MEMBERS = 100_000
 _CHUNK = 1 << 20
-_START = 132
 _BYTES_PER_VOXEL = 4  # what the limit on voxels allows in memory is allowed on the disk
 
 
@@ -55,11 +57,13 @@ def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path) -> None:
         raise ReadError(f"{path}: holds {len(members)} files; expected at most {_MOST_MEMBERS}")
     left = max_voxels() * _BYTES_PER_VOXEL
     for number, member in enumerate(members):
+        place = folder / f"{number:06d}"  # a folder each: names may be there twice
+        place.mkdir()
         with archive.open(member) as stream:
-            start = stream.read(_START)
-            if start[128:] != b"DICM" or Path(member.filename).name.upper() == "DICOMDIR":
-                continue
-            left = _copy(path, stream, start, folder / f"{number:06d}-{_safe(member.filename)}", left)
+            start = stream.read(START_BYTES)
+            # Of what is no DICOM its beginning is enough for the reader to say what was passed over.
+            rest = stream if is_dicom_start(start) else None
+            left = _copy(path, rest, start, place / _safe(member.filename), left)
 
 
 def _safe(name: str) -> str:
@@ -67,7 +71,7 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("/")[2])[-60:]
 
 
-def _copy(path: Path, stream: IO[bytes], start: bytes, target: Path, left: int) -> int:
+def _copy(path: Path, stream: IO[bytes] | None, start: bytes, target: Path, left: int) -> int:
     """Write what is left of a member; returns how many bytes may still come."""
     with target.open("wb") as out:
         chunk = start
@@ -79,5 +83,5 @@ def _copy(path: Path, stream: IO[bytes], start: bytes, target: Path, left: int) 
                     f"{_BYTES_PER_VOXEL} bytes); unpack it yourself and give the folder"
                 )
             out.write(chunk)
-            chunk = stream.read(_CHUNK)
+            chunk = stream.read(_CHUNK) if stream is not None else b""
     return left

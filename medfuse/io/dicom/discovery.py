@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from ...errors import ReadError, SeriesError
-from ..files import files_below, one_line
+from ..files import one_line
 from .directory import is_directory, listed_files
+from .distinguish import order
+from .folder import Damaged, PassedOver, check_has_pixels, files_in, scan
 from .headers import DicomHeader, is_uid, read_header
-from .kinds import is_image, is_localizer, is_ultrasound_picture, refusal_of
-from .parse import looks_like_dicom
+from .kinds import is_enhanced, is_localizer, is_ultrasound_picture, refusal_of
 
 __all__ = ["FoundSeries", "Series", "checked", "choose", "files_of", "find_series"]
 
@@ -22,7 +23,8 @@ _ONE_SOURCE = (
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "Modality",
     "SOPClassUID",
 )  # fmt: skip
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_NAMED = 3  # files in a message
+_ALONE = 2  # series of one slice that may well be meant so
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Series:
         """Whether it holds ultrasound pictures, which are read one at a time."""
         return all(is_ultrasound_picture(header) for header in self.headers)
 
+    @property
+    def is_one_slice(self) -> bool:
+        """Whether it is a single image of a single slice."""
+        return len(self.headers) == 1 and not is_enhanced(self.first) and not self.is_pictures
+
     @cached_property
     def refusal(self) -> str:
         """Why none of its images can be a slice of a volume; empty if one can."""
@@ -66,62 +73,40 @@ class Series:
 
 @dataclass(frozen=True)
 class FoundSeries:
-    """What a folder holds: its image series, and the files that are DICOM but damaged, with the reason."""
+    """What a place holds: image series, damaged files, and a sentence of what was passed over."""
 
     series: tuple[Series, ...]
-    damaged: Mapping[Path, ReadError]
+    damaged: Mapping[Path, Damaged]
+    passed: str
 
 
 def find_series(path: Path) -> FoundSeries:
     """All image series of a folder (with its subfolders) or a DICOMDIR, or of one file its own series."""
+    passed = PassedOver()
     if path.is_dir():
-        headers, damaged = _headers(files_below(path))
+        found = scan(files_in(path, passed), passed)
+        headers = found.headers
     elif is_directory(path):
-        headers, damaged = _headers(listed_files(path))
+        found = scan(listed_files(path), passed)
+        headers = found.headers
     else:
-        own = _image_or_other(read_header(path))
-        siblings, damaged = _headers(file for file in _siblings(path) if file != path)
+        own = read_header(path)
+        check_has_pixels(own)
+        found = scan((file for file in files_in(path.parent, passed, below=False) if file != path), passed)
         same = own.get("SeriesInstanceUID")
-        headers = [own, *(header for header in siblings if header.get("SeriesInstanceUID") == same)]
+        siblings = [header for header in found.headers if header.get("SeriesInstanceUID") == same]
+        headers = (own, *siblings) if own.has_pixels else ()
     groups: dict[str, list[DicomHeader]] = {}
     for header in headers:
-        if header.has_pixels:
-            groups.setdefault(header.get("SeriesInstanceUID", ""), []).append(header)
-    found = [_series(uid, group) for uid, group in groups.items()]
-    found.sort(key=lambda series: (series.first.get("SeriesNumber", 0), series.uid))
-    return FoundSeries(tuple(found), damaged)
+        groups.setdefault(header.get("SeriesInstanceUID", ""), []).append(header)
+    series = [_series(uid, group) for uid, group in groups.items()]
+    series.sort(key=lambda one: (order(one.first.get("SeriesNumber", 0)), one.uid))
+    return FoundSeries(tuple(series), found.damaged, str(passed))
 
 
 def files_of(path: Path) -> list[Path]:
     """The files of the series of one file, or of all that a DICOMDIR lists."""
     return [header.path for series in find_series(path).series for header in series.headers]
-
-
-def _siblings(path: Path) -> list[Path]:
-    folder = path.parent
-    return sorted(file for file in folder.iterdir() if file.is_file() and not file.is_symlink())
-
-
-def _headers(files: Iterable[Path]) -> tuple[list[DicomHeader], dict[Path, ReadError]]:
-    headers, damaged = [], {}
-    for file in files:
-        if is_directory(file):
-            continue
-        try:
-            if looks_like_dicom(file):
-                headers.append(_image_or_other(read_header(file)))
-            elif file.suffix.lower() in _DICOM_SUFFIXES:
-                raise ReadError(f"{file}: is named as DICOM but is none (damaged or empty); copy it again")
-        except ReadError as error:
-            damaged[file] = error
-    return headers, damaged
-
-
-def _image_or_other(header: DicomHeader) -> DicomHeader:
-    """Reports, plans and structure sets have no pixels; a CT slice without pixels is damaged."""
-    if is_image(header) and not header.has_pixels:
-        raise ReadError(f"{header.path}: no pixels: the file is cut off or damaged; copy it again")
-    return header
 
 
 def _series(uid: str, headers: list[DicomHeader]) -> Series:
@@ -135,30 +120,49 @@ def _series(uid: str, headers: list[DicomHeader]) -> Series:
 def choose(path: Path, found: FoundSeries, wanted: str | None) -> Series:
     """The series ``wanted`` by UID or number; without a wish, the only one that can be a volume.
 
+    A damaged file blocks the series that it names; one that names none blocks them all, for its slice
+    would be missing from one, unless a series or one of its files was asked for: then it is a note.
+
     Raises
     ------
     ReadError
-        If there is no image, or a file is damaged (its slice would be missing from some series).
+        If there is no image, or a damaged file may be a slice of the series.
     SeriesError
         If the choice is not unique, listing the choices, or the chosen series cannot be a volume.
     """
-    for error in found.damaged.values():
-        raise error
     if not found.series:
+        for damaged in found.damaged.values():
+            raise damaged.error
         raise ReadError(
             f"{path}: no DICOM images here; give the folder or a file of a CT or MR series, "
-            "or the name of a NIfTI, NRRD or MHA file"
+            "or the name of a NIfTI, NRRD or MHA file" + (f" ({found.passed})" if found.passed else "")
         )
-    if wanted is not None:
-        return checked(path, _wanted(path, found.series, wanted))
-    chosen = _only_usable(path, found.series)
-    aside = (f"left aside: series {series.label}" for series in found.series if series is not chosen)
+    asked = wanted is not None or (path.is_file() and not is_directory(path))
+    chosen = _only_usable(path, found.series) if wanted is None else _wanted(path, found.series, wanted)
+    elsewhere = []
+    for file, damaged in found.damaged.items():
+        # Of a file that is cut off within it, the UID is the beginning of the series'.
+        own = damaged.series is not None and chosen.uid.startswith(damaged.series)
+        if own or (damaged.series is None and not asked):
+            raise damaged.error
+        elsewhere.append(file.name)
+    notes = [found.passed] if found.passed else []
+    if elsewhere:
+        names = ", ".join(one_line(name, 60) for name in elsewhere[:_NAMED])
+        notes.append(f"{len(elsewhere)} damaged file(s) that do not name this series passed over ({names})")
+    if not asked:
+        notes += [f"left aside: series {series.label}" for series in found.series if series is not chosen]
     ready = checked(path, chosen)
-    return replace(ready, notes=(*ready.notes, *aside))
+    return replace(ready, notes=(*ready.notes, *notes))
 
 
 def _only_usable(path: Path, found: tuple[Series, ...]) -> Series:
     usable = [series for series in found if not series.refusal]
+    if len(usable) > _ALONE and all(series.is_one_slice for series in usable):
+        raise SeriesError(
+            f"{path}: each of its {len(usable)} images is a series of its own (SeriesInstanceUID), as some "
+            "anonymisers leave them: which of them make a volume is not said; export the series again"
+        )
     if len(usable) > 1:
         raise SeriesError(
             f"{path}: holds {len(usable)} series; choose one with --series and its UID or number: "
@@ -188,11 +192,11 @@ def _wanted(path: Path, found: tuple[Series, ...], wanted: str) -> Series:
 
 def checked(path: Path, series: Series) -> Series:
     """The series without files that are there twice; refused if it cannot be a volume."""
+    if not series.uid:
+        raise SeriesError(f"{series.first.path}: no SeriesInstanceUID; export the series again")
     if not is_uid(series.uid):
-        raise SeriesError(
-            f"{series.first.path}: SeriesInstanceUID {one_line(series.uid)!r} is no DICOM UID "
-            "(digits and dots, at most 64); export the series again"
-        )
+        note = f"SeriesInstanceUID {one_line(series.uid, 70)!r} is no DICOM UID (digits and dots, at most 64)"
+        series = replace(series, notes=(*series.notes, note))
     if series.refusal:
         raise SeriesError(f"{path}: {series.refusal}")
     for header in series.headers:

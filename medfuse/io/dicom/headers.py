@@ -16,7 +16,16 @@ from .parse import load
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["DISTINGUISHING", "IDENTITY", "DicomHeader", "all_values", "check_single", "is_uid", "read_header"]
+__all__ = [
+    "DISTINGUISHING",
+    "IDENTITY",
+    "DicomHeader",
+    "all_values",
+    "check_single",
+    "is_uid",
+    "read_header",
+    "series_of",
+]
 
 IDENTITY = (
     "SpecificCharacterSet",
@@ -59,7 +68,7 @@ _PET = (
 _FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _WHOLE = (
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "SeriesNumber",
+    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
 )  # fmt: skip
 _TEXT = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
@@ -120,9 +129,25 @@ def read_header(path: Path) -> DicomHeader:
         check_single(path, values)
         if "SOPClassUID" not in values:
             raise ReadError(f"{path}: no SOPClassUID: the file is cut off or damaged; copy it again")
-        syntax = str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+        syntax = str(dataset.file_meta.get("TransferSyntaxUID", _encoding_of(dataset)))
         storage = str(dataset.file_meta.get("MediaStorageSOPClassUID", values["SOPClassUID"]))
         return DicomHeader(path, path.stat().st_size, syntax, storage, has_pixels, values)
+
+
+def _encoding_of(dataset: pydicom.Dataset) -> str:
+    """The transfer syntax of a file without one, as its elements show."""
+    implicit, little = dataset.original_encoding
+    return f"1.2.840.10008.1.2{'' if implicit else '.1' if little else '.2'}"
+
+
+def series_of(path: Path) -> str | None:
+    """The SeriesInstanceUID of a file that is damaged elsewhere; None if so much cannot be read either."""
+    try:
+        with reading(path):
+            dataset, _ = load(path, ("SeriesInstanceUID",), _HEADER_INFLATED_BYTES, pixels=False)
+            return str(dataset.SeriesInstanceUID) if dataset.get("SeriesInstanceUID") else None
+    except ReadError:
+        return None
 
 
 def all_values(path: Path) -> Mapping[str, Any]:
@@ -173,10 +198,11 @@ def _plain_from_bytes(element: Any) -> Any:
     parts = [part.strip(" ") for part in content.decode("ascii").rstrip("\0 ").split("\\")]
     if not all(part.isprintable() and part for part in parts):
         return None
+    found: tuple[Any, ...]
     try:
         found = tuple(kind(part) for part in parts)
     except ValueError:
-        return None
+        found = tuple(parts)  # a number that is none stays text: whoever needs the number refuses it
     return found if len(found) > 1 else found[0]
 
 

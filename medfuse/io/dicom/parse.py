@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterable
 from functools import cache
@@ -14,21 +15,58 @@ from ...errors import ReadError
 if TYPE_CHECKING:
     import pydicom
 
-__all__ = ["load", "looks_like_dicom"]
+__all__ = ["is_dicom_start", "load", "looks_like_dicom"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _META_BYTES = 4096
 _TRANSFER_SYNTAX = b"\2\0\x10\0"
 _LONG_VRS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
 _PIXEL_DATA = 0x7FE00010
-_OLD_STYLE_STARTS = {b"\x08\0\0\0", b"\x08\0\5\0", b"\x08\0\x08\0", b"\x08\0\x16\0", b"\2\0\0\0"}
+_LONGEST_FIRST = 1 << 12  # bytes of the first element of a file without preamble
 
 
 def looks_like_dicom(path: Path) -> bool:
-    """Whether the file begins as DICOM does: ``DICM`` at 128, or, in old files, group 8 or 2 at once."""
+    """Whether the file begins as DICOM does; see :func:`is_dicom_start`."""
     with path.open("rb") as stream:
-        start = stream.read(132)
-    return start[128:] == b"DICM" or start[:4] in _OLD_STYLE_STARTS
+        return is_dicom_start(stream.read(132))
+
+
+def is_dicom_start(start: bytes) -> bool:
+    """Whether the first 132 bytes are those of DICOM: ``DICM`` at 128, or plausible elements at once.
+
+    Files without preamble begin with an element of group 2 or 8, in any of the three encodings: a tag
+    that the dictionary knows, a length that such an element may have, and a tag after it that is larger.
+    """
+    return start[128:132] == b"DICM" or any(_begins_with_elements(start, order) for order in ("<", ">"))
+
+
+def _begins_with_elements(start: bytes, order: str) -> bool:
+    first = _element(start, order)
+    if first is None or first[0] >> 16 not in (2, 8) or not _is_known(first[0]):
+        return False
+    tag, after = first
+    second = _element(start[after:], "<" if tag >> 16 == 2 else order)
+    return after > len(start) - 12 or (second is not None and second[0] > tag and _is_known(second[0]))
+
+
+def _element(content: bytes, order: str) -> tuple[int, int] | None:
+    """Tag and length in bytes of the element at the beginning, explicit or implicit; None if it is none."""
+    if len(content) < 12:
+        return None
+    group, number = struct.unpack(f"{order}HH", content[:4])
+    if content[4:6] in _LONG_VRS:
+        length = 12 + int(struct.unpack(f"{order}L", content[8:12])[0])
+    elif content[4:6].isalpha() and content[4:6].isupper():
+        length = 8 + int(struct.unpack(f"{order}H", content[6:8])[0])
+    else:
+        length = 8 + int(struct.unpack(f"{order}L", content[4:8])[0])
+    return (group << 16 | number, length) if length <= _LONGEST_FIRST and length % 2 == 0 else None
+
+
+def _is_known(tag: int) -> bool:
+    from pydicom.datadict import dictionary_has_tag
+
+    return tag & 0xFFFF == 0 or dictionary_has_tag(tag)
 
 
 def load(

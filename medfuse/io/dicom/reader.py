@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ReadError
+from ...errors import ReadError, SeriesError
 from ...volume import MODALITIES, Geometry, Volume
 from ..deskew import deskew, even_slices
 from ..options import ReadOptions
 from . import ultrasound
-from .discovery import Series, checked, choose, find_series
+from .discovery import FoundSeries, Series, checked, choose, find_series
 from .frames import frames_of
 from .headers import IDENTITY, DicomHeader
 from .kinds import ULTRASOUND_VOLUME, is_enhanced
@@ -53,7 +53,17 @@ def read(path: Path, options: ReadOptions) -> Volume:
     options:
         Which series and which volume of it; what may be interpolated.
     """
-    chosen = choose(path, find_series(path), options.series)
+    found = find_series(path)
+    try:
+        return _read(path, found, options)
+    except SeriesError as error:
+        if not found.passed:
+            raise
+        raise SeriesError(f"{error} ({found.passed})") from error
+
+
+def _read(path: Path, series: FoundSeries, options: ReadOptions) -> Volume:
+    chosen = choose(path, series, options.series)
     if chosen.is_pictures:
         return ultrasound.read_picture(path, chosen.headers, options).with_notes(*chosen.notes)
     options.refuse(path, "a DICOM series of slices", "spacing")
@@ -71,8 +81,11 @@ def read(path: Path, options: ReadOptions) -> Volume:
 def inspect(path: Path) -> list[Inspected]:
     """Each volume of each series of a path with its grid and notes, or its problem; reads no pixels."""
     found = find_series(path)
-    damaged = [Inspected(file, None, None, (), str(error)) for file, error in found.damaged.items()]
-    return [*(one for series in found.series for one in _inspect(path, series)), *damaged]
+    series = list(found.series)
+    if series and found.passed:  # said once, not with each
+        series[0] = replace(series[0], notes=(*series[0].notes, found.passed))
+    damaged = [Inspected(file, None, None, (), str(one.error)) for file, one in found.damaged.items()]
+    return [*(one for each in series for one in _inspect(path, each)), *damaged]
 
 
 def _inspect(path: Path, series: Series) -> list[Inspected]:
