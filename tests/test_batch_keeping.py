@@ -55,92 +55,82 @@ def status(one: Job) -> str:
     return row["status"]
 
 
+def key(one: Job) -> str:
+    """What decides whether a result is kept."""
+    return running._key(one, running._fingerprints(one))
+
+
 class TestWhatAResultDependsOn:
-    def test_the_same_again_is_kept(self, files):
-        assert status(job(files)) == "done"
-        assert status(job(files)) == "kept"
+    def test_the_same_again_is_kept_and_another_key_is_not(self, files, monkeypatch):
+        marks = {"landmarks": (files / "ct.fcsv", files / "t1.fcsv")}
+        assert status(job(files, **marks)) == "done"
+        assert status(job(files, **marks)) == "kept"
+        write_marks(files / "t1.fcsv", 3.0)
+        assert status(job(files, **marks)) == "done"
+        monkeypatch.setattr(running, "__version__", "99.0")
+        assert status(job(files, **marks)) == "done"
 
     def test_where_the_files_lie_does_not_matter(self, files):
-        assert status(job(files)) == "done"
-        assert status(job(files.rename(files.parent / "elsewhere"))) == "kept"
+        before = key(job(files))
+        assert key(job(files.rename(files.parent / "elsewhere"))) == before
 
     @pytest.mark.parametrize(
         "changed",
         [
             {"modality": "PT"},
             {"reading": ReadOptions(volume=1)},
-            {"transform": "t.txt"},
-            {"transform": "t.txt", "convention": "ras"},
-            {"landmarks": ("ct.fcsv", "t1.fcsv")},
+            {"reading": ReadOptions(spacing=(1, 1))},
             {"bids": True},
             {"recipe": replace(RECIPE, interpolation="nearest")},
         ],
-        ids="-".join,
     )
     def test_what_is_said_of_it(self, files, changed):
-        """Each alone, against a study without it; a convention against the same transform without one."""
-        before = {"transform": files / "t.txt"} if "convention" in changed else {}
-        for name in ("transform", "landmarks"):
-            if name in changed:
-                value = changed[name]
-                found = files / value if isinstance(value, str) else tuple(files / one for one in value)
-                changed = {**changed, name: found}
-        assert status(job(files, **before)) == "done"
-        assert status(job(files, **changed)) == "done"
-        assert status(job(files, **changed)) == "kept"
+        assert key(job(files, **changed)) != key(job(files))
 
-    @pytest.mark.parametrize("name", ["ct.fcsv", "t1.fcsv"])
-    def test_content_of_landmarks(self, files, name):
-        one = job(files, landmarks=(files / "ct.fcsv", files / "t1.fcsv"))
-        assert status(one) == "done"
-        write_marks(files / name, 3.0)
-        assert status(one) == "done"
+    def test_transforms_and_their_conventions(self, files):
+        transform = {"transform": files / "t.txt"}
+        keys = {key(job(files, **one)) for one in ({}, transform, {**transform, "convention": "ras"})}
+        assert len(keys) == 3
 
-    def test_content_of_a_transform(self, files):
-        one = job(files, transform=files / "t.txt")
-        assert status(one) == "done"
-        np.savetxt(files / "t.txt", np.diag([1.0, 1, 1.1, 1]))
-        assert status(one) == "done"
-
-    def test_the_version(self, files, monkeypatch):
-        assert status(job(files)) == "done"
-        monkeypatch.setattr(running, "__version__", "99.0")
-        assert status(job(files)) == "done"
-
-    def test_weights_of_ones_own(self, files):
-        import torch
-        from made_weights import identity_ifcnn
-
-        torch.save(identity_ifcnn(), files / "w.pth")
-        weights = {"weights": str(files / "w.pth"), "rule": "mean"}
-        one = job(files, replace(RECIPE, method="ifcnn", parameters=weights))
-        assert status(one) == "done"
-        assert status(one) == "kept"
-        other = identity_ifcnn()
-        other["conv4.bias"] += 0.1
-        torch.save(other, files / "w.pth")
-        assert status(one) == "done"
-
-    def test_published_weights(self, files, monkeypatch):
-        one = job(files, replace(RECIPE, method="ifcnn"))
-        before = running._key(one, ["0" * 64])
-        other = {**WEIGHTS, "ifcnn-max": replace(WEIGHTS["ifcnn-max"], sha256="0" * 64)}
-        monkeypatch.setattr("medfuse.weights.table.WEIGHTS", other)
-        assert running._key(one, ["0" * 64]) != before
-
-    def test_a_device_that_is_not_here_does_not_matter(self, files):
-        """A page can be made again on a machine without the GPU that the studies ran on."""
-        recipe = replace(RECIPE, method="dip", device="cuda:77")
-        assert len(running._key(job(files, recipe), [])) == 64
+    @pytest.mark.parametrize("name", ["t.txt", "ct.fcsv", "t1.fcsv"])
+    def test_the_content_of_start_files(self, files, name):
+        marks = (files / "ct.fcsv", files / "t1.fcsv")
+        one = job(files, **({"landmarks": marks} if name.endswith("fcsv") else {"transform": files / name}))
+        before = key(one)
+        assert before != key(job(files))
+        (files / name).write_text((files / name).read_text() + "\n")
+        assert key(one) != before
 
     def test_which_volume_a_transform_is_for(self, files):
         ct, plain = InputVolume(files / "ct.nii.gz"), InputVolume(files / "t1.nii.gz")
         moved = replace(plain, transform=files / "t.txt")
         one, other = (replace(job(files), study=Study(ct, two)) for two in ((plain, moved), (moved, plain)))
         assert running._fingerprints(one) == running._fingerprints(other)
-        assert running._key(one, running._fingerprints(one)) != running._key(
-            other, running._fingerprints(other)
-        )
+        assert key(one) != key(other)
+
+    def test_the_version(self, files, monkeypatch):
+        before = key(job(files))
+        monkeypatch.setattr(running, "__version__", "99.0")
+        assert key(job(files)) != before
+
+    @pytest.mark.parametrize("method", ["ifcnn", "densefuse", "vgg", "zero_learning"])
+    def test_weights_of_ones_own(self, files, method):
+        (files / "w.pth").write_bytes(b"trained")
+        one = job(files, replace(RECIPE, method=method, parameters={"weights": str(files / "w.pth")}))
+        before = key(one)
+        (files / "w.pth").write_bytes(b"trained on")
+        assert key(one) != before
+
+    def test_published_weights(self, files, monkeypatch):
+        one = job(files, replace(RECIPE, method="ifcnn"))
+        before = key(one)
+        other = {**WEIGHTS, "ifcnn-max": replace(WEIGHTS["ifcnn-max"], sha256="0" * 64)}
+        monkeypatch.setattr("medfuse.weights.table.WEIGHTS", other)
+        assert key(one) != before
+
+    def test_a_device_that_is_not_here_does_not_matter(self, files):
+        """A page can be made again on a machine without the GPU that the studies ran on."""
+        assert len(key(job(files, replace(RECIPE, method="dip", device="cuda:77")))) == 64
 
 
 class TestOrderOfWriting:
