@@ -101,6 +101,12 @@ class TestWhatAResultDependsOn:
         (files / name).write_text((files / name).read_text() + "\n")
         assert key(one) != before
 
+    @pytest.mark.parametrize("name", ["ct.nii.gz", "t1.nii.gz"])
+    def test_the_content_of_volumes(self, files, name):
+        before = key(job(files))
+        (files / name).write_bytes(b"another volume")
+        assert key(job(files)) != before
+
     def test_which_volume_a_transform_is_for(self, files):
         ct, plain = InputVolume(files / "ct.nii.gz"), InputVolume(files / "t1.nii.gz")
         moved = replace(plain, transform=files / "t.txt")

@@ -320,6 +320,7 @@ class TestFailures:
         assert {**row, "error": None} == {"study": "s01", "status": "failed", "error": None}
         assert row["error"]["class"] == kind
         assert row["error"]["message"].startswith(message)
+        assert "in fail" in row["error"]["trace"]
 
     def test_a_bug_names_the_last_line_of_ours(self, job, monkeypatch):
         """Not that of a library below it."""

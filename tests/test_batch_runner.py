@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures._base import DoneAndNotDoneFutures
 from types import SimpleNamespace
@@ -51,6 +52,11 @@ def died(job):
     return {"study": job.name, "status": "died", "error": {"class": "WorkerDied", "message": "it died"}}
 
 
+def broke(job):
+    error = {"class": "KeyError", "message": "'x' (at a.py)", "trace": "Traceback of /DOE/ct.nii"}
+    return {"study": job.name, "status": "failed", "error": error}
+
+
 def planned(*names):
     return [Planned(name, Study(f"/{name}/ct.nii", f"/{name}/t1.nii")) for name in names]
 
@@ -65,6 +71,19 @@ def start(tmp_path):
 
 def statuses(result):
     return {row["study"]: row["status"] for row in result.rows}
+
+
+class TestTraces:
+    def test_where_an_error_came_up_is_logged_and_nowhere_else(self, start, tmp_path, caplog):
+        caplog.set_level(logging.DEBUG, "medfuse")
+        result = start(planned("a"), Worker(broke))
+        assert result.rows[0]["error"] == {"class": "KeyError", "message": "'x' (at a.py)"}
+        (record,) = caplog.records
+        assert (record.levelno, record.name.partition(".")[0]) == (logging.DEBUG, "medfuse")
+        assert record.getMessage() == "study a failed:\nTraceback of /DOE/ct.nii"
+        written = [path.read_text() for path in (tmp_path / "out").iterdir() if path.is_file()]
+        assert len(written) == 3
+        assert not any("DOE" in text for text in written)
 
 
 class TestJobs:

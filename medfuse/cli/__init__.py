@@ -1,11 +1,12 @@
 """The command line: one module for each command or group of them.
 
 Exit codes: 0 done, 1 some studies of a batch failed, 2 bad input or usage, 130 cancelled.
-Errors are one line on stderr.
+Errors are one line on stderr; ``--debug`` shows the traceback too.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Annotated
@@ -15,8 +16,11 @@ import typer
 from ..errors import Cancelled, MedfuseError
 from ..version import __version__
 from . import batch, demo, fuse, listing, register, score, weights
+from .reporting import show_log
 
 __all__ = ["app", "main"]
+
+_LOG = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="medfuse",
@@ -47,11 +51,20 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has shown it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            envvar="MEDFUSE_DEBUG",
+            help="Show on stderr where in the code an error came up; names files. Before the command.",
+        ),
+    ] = False,
 ) -> None:
-    pass
+    if debug:
+        show_log()
 
 
 def main() -> None:
@@ -62,6 +75,7 @@ def main() -> None:
     try:
         app()
     except MedfuseError as error:
+        _LOG.debug("stopped by an error", exc_info=True)
         typer.echo(f"medfuse: error: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     except Cancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ..progress import Progress, ignore, json_lines, stop_when_file_appears, terminal_bar
 
-__all__ = ["ProgressStyle", "reporter"]
+__all__ = ["ProgressStyle", "reporter", "show_log"]
 
 
 class ProgressStyle(str, Enum):
@@ -33,3 +34,10 @@ def reporter(style: ProgressStyle, cancel_file: Path | None = None) -> Iterator[
 
 def _cancelled_by(cancel_file: Path | None, progress: Progress) -> Progress:
     return stop_when_file_appears(progress, cancel_file) if cancel_file else progress
+
+
+def show_log() -> None:
+    """Write what medfuse logs to stderr: it logs no more than where errors come from."""
+    log = logging.getLogger("medfuse")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(logging.StreamHandler())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .dicom.reader import Inspected
 
 __all__ = ["Description", "describe"]
+
+_LOG = logging.getLogger(__name__)
 
 _IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription")
 
@@ -145,6 +148,7 @@ def _volume(path: Path) -> Description:
     try:
         volume = read_volume(path)
     except MedfuseError as error:
+        _LOG.debug("%s: described as unreadable", path, exc_info=True)
         return Description(path, None, "", None, None, (), str(error).removeprefix(f"{path}: "))
     return Description(path, None, volume.modality, None, volume.geometry, volume.notes, "")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import struct
+import traceback
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -14,6 +18,7 @@ import numpy as np
 from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, WriteError
 
 __all__ = [
+    "blames_data",
     "check_finite",
     "check_replaceable",
     "check_voxels",
@@ -30,6 +35,11 @@ DEFLATE_RATIO = 1032
 """No deflate stream grows by more when it is inflated; a file that claims more is damaged or hostile."""
 
 _DEFAULT_MAX_VOXELS = 1024**3  # 4 GiB as float32; the largest clinical CT has about a quarter of it
+
+
+_LOG = logging.getLogger(__name__)
+_OF_DATA = (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error)
+"""What bad data raise even in a line of ours, where a builtin or numpy takes them apart."""
 
 
 def max_voxels() -> int:
@@ -96,6 +106,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever a parser raises on a bad file into a ``ReadError`` with the file's name.
 
+    A fault of our own code is none of the file's, and is left as it is (:func:`blames_data`).
     Parsers' warnings are left to the program that reads: to silence them here would change the filters
     of the whole process, in which other threads read too.
     """
@@ -109,8 +120,26 @@ def reading(path: Path) -> Iterator[None]:
         raise ReadError(f"{path}: there is not enough memory to read it") from error
     except RecursionError as error:
         raise ReadError(f"{path}: nested too deeply; the file is damaged or hostile") from error
-    except Exception as error:  # parsers raise whatever their innards do on damaged input
+    except Exception as error:
+        if not blames_data(error):
+            raise
+        _LOG.debug("%s: cannot be read", path, exc_info=True)
         raise ReadError(f"{path}: cannot be read: {one_line(error) or type(error).__name__}") from error
+
+
+def blames_data(error: Exception) -> bool:
+    """Whether an error that came up while data were parsed is the data's fault, and not that of our code.
+
+    Parsers raise whatever their innards do on damaged input: an ``AttributeError`` inside pydicom says that
+    the file is bad.  The same in a line of medfuse, or in numpy by what such a line handed to it, says that
+    medfuse has a bug.
+    """
+    if isinstance(error, _OF_DATA):
+        return True
+    frames = traceback.walk_tb(error.__traceback__)
+    packages = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame, _ in frames]
+    blamed = [package for package in packages if package != "numpy"]
+    return not blamed or blamed[-1] != "medfuse"
 
 
 def check_replaceable(path: Path, overwrite: bool) -> None:

@@ -5,6 +5,7 @@ One pass over the headers; of each series only a summary is kept, for archives a
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from .pseudonyms import Pseudonyms
 from .rules import Candidate, Value
 
 __all__ = ["DicomNames", "dicom_candidates"]
+
+_LOG = logging.getLogger(__name__)
 
 KEYS = ("kind", "modality", "description", "protocol", "number", "slices", "body")
 """What rules can ask for."""
@@ -81,7 +84,8 @@ def _header(file: Path) -> DicomHeader | None:
             header = read_header(file)
             return header if header.has_pixels else None
     except (ReadError, OSError):
-        pass  # it has no series to belong to; where it lies in one's folder, reading that series tells
+        # It has no series to belong to; where it lies in one's folder, reading that series tells.
+        _LOG.debug("%s: passed over", file, exc_info=True)
     return None
 
 

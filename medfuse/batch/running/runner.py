@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -23,6 +24,7 @@ from .study import failure
 
 __all__ = ["BatchResult", "run_batch"]
 
+_LOG = logging.getLogger(__name__)
 _TICK = 0.5  # seconds between looks at what is done
 _HEARTBEAT = 2.0  # seconds between words on the progress, which can also cancel, where nothing is new
 _PATIENCE = 15.0  # seconds that workers get to notice that they shall stop
@@ -211,11 +213,14 @@ class _Run:
         except BrokenExecutor:
             return [job]
         except Exception as error:  # noqa: BLE001 - whatever an executor has for a lost task
+            _LOG.debug("study %s: the executor lost it", job.name, exc_info=True)
             row = {**failure(job, "WorkerDied", f"the executor lost it: {error!r}"), "status": "died"}
         if row["status"] == "cancelled":
             return []
         if row["status"] == "died":
             return self._after_death(job, row)
+        if trace := row.get("error", {}).pop("trace", ""):
+            _LOG.debug("study %s failed:\n%s", job.name, trace)
         self._rows[job.name] = row
         self._rebuilds = 0
         return []

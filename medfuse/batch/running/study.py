@@ -1,8 +1,9 @@
 """What a worker does with one study: run it, put its folder in place, and tell what came of it in a row.
 
-A row holds plain values: ``study``, ``status`` (done, kept, failed, died, cancelled), ``error`` (``class``
-and ``message``) or the facts of the result: ``key``, ``inputs``, ``method``, ``registrations``, ``scores``
-(method -> metric -> value), ``warnings``, ``seconds``, ``bytes``, ``thumbnail``, ``report``.
+A row holds plain values: ``study``, ``status`` (done, kept, failed, died, cancelled), ``error`` (``class``,
+``message``, and for the log alone, as it may name the patient, ``trace``) or the facts of the result:
+``key``, ``inputs``, ``method``, ``registrations``, ``scores`` (method -> metric -> value), ``warnings``,
+``seconds``, ``bytes``, ``thumbnail``, ``report``, ``medfuse`` (its version).
 """
 
 from __future__ import annotations
@@ -47,12 +48,9 @@ def perform(job: Job, token: str) -> Row:
         room = batch_folder.workroom(token)
         row = _run(job, batch_folder, room, start)
         shutil.rmtree(room, ignore_errors=True)
-    except MedfuseError as error:
-        return failure(job, type(error).__name__, str(error))
-    except MemoryError:
-        return failure(job, "MemoryError", "there is not enough memory for this study")
     except Exception as error:  # noqa: BLE001 - whatever it is, it costs only this study
-        return failure(job, type(error).__name__, f"{error} (at {_where(error)})")
+        row = failure(job, type(error).__name__, _said(error))
+        row["error"]["trace"] = "".join(traceback.format_exception(error))
     return row
 
 
@@ -129,6 +127,14 @@ def _fingerprints(job: Job) -> list[str]:
         *(sha256_of_input(path) for path in job.study.paths),
         *(sha256_of(path) for path in job.study.start_files),
     ]
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, MedfuseError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this study"
+    return f"{error} (at {_where(error)})"
 
 
 def _where(error: Exception) -> str:

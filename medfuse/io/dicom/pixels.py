@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ReadError
-from ..files import one_line, reading
+from ..files import blames_data, one_line, reading
 from ..sitk_files import to_read
 from .headers import DicomHeader
 from .parse import load
@@ -184,6 +184,8 @@ def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -
     except ReadError:
         raise
     except Exception as error:
+        if not blames_data(error):
+            raise
         raise ReadError(
             f"{header.path}: its compressed pixels do not decode to {shape[1]}×{shape[0]} as the "
             f"header says: the file is damaged; copy it again ({one_line(error)})"

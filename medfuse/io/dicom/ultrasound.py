@@ -17,7 +17,7 @@ import numpy as np
 from ...colour import luma_of
 from ...errors import ReadError, SeriesError
 from ...volume import Geometry, Volume
-from ..files import check_voxels, one_line, reading
+from ..files import blames_data, check_voxels, one_line, reading
 from ..options import ReadOptions
 from ..single_slice import one_slice_geometry
 from .headers import IDENTITY, DicomHeader
@@ -224,6 +224,8 @@ def _frame(picture: _Picture) -> np.ndarray:
             pixels = apply_color_lut(pixels, dataset)
             pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype.itemsize == 2 else pixels
     except Exception as error:
+        if not blames_data(error):
+            raise
         raise ReadError(
             f"{header.path}: its pixels cannot be decoded: the file is damaged or the compression is not "
             f"known; decompress it with gdcmconv --raw or dcmdjpeg ({one_line(error)})"
