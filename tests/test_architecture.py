@@ -21,7 +21,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 INSIDE = {
     "fusion": ({"pca", "simple", "multiscale"}, {"dip", "networks", "sparse"}),
-    "io": ({"formats", "dicom", "transforms", "landmarks"}, {"archive", "hashes", "volume_files"}, {"catalogue"}),
+    "io": (
+        {"formats", "dicom", "transforms", "landmarks"},
+        {"archive", "hashes", "volume_files"},
+        {"catalogue"},
+    ),
     "registration": ({"pyramid"}, {"linear"}, {"deformable", "without_search", "match"}),
     "batch": ({"finding", "results"}, {"running"}),
 }
