@@ -102,7 +102,6 @@ class TestJobs:
         folder = OutputFolder(tmp_path / "out")
 
         def look(job):
-            assert runner.locked.__module__ == "medfuse.batch.running.lock"
             assert job.run in folder.lock.read_text()
             assert list(folder.work.iterdir()) == []
             (folder.work / "half").mkdir()

@@ -92,14 +92,21 @@ class TestEstimate:
         model = estimate_noise(scene())
         assert math.sqrt(model.additive + model.multiplicative) < 0.01
 
-    @pytest.mark.parametrize("background", [-0.075, 1.075])
-    def test_what_is_mostly_clipped_says_nothing(self, background):
-        """1.5 σ beyond the window 93 % are clipped, and the median response is 0, whatever the noise."""
+    @pytest.mark.parametrize("background", [-0.4, -0.15, 1.15])
+    def test_what_is_clipped_says_nothing_of_the_noise(self, background):
+        """Beyond the window there is no variation, or little, whatever the noise."""
         rows, columns = np.mgrid[:160, :160] - 80
-        image = np.where(np.hypot(rows, columns) < 45, 0.5 + rows / 300, background)
-        model = estimate_noise(observed(image, white=0.05))
-        assert math.sqrt(model.additive) == pytest.approx(0.05, rel=0.06)
+        image = np.where(np.hypot(rows, columns) < 30, 0.5 + rows / 300, background)
+        model = estimate_noise(observed(image, white=0.1))
+        assert math.sqrt(model.additive) == pytest.approx(0.1, rel=0.06)
         assert model.multiplicative < 0.1 * model.additive
+
+    @pytest.mark.parametrize("level", [0.0, 1.0])
+    def test_a_slice_that_is_wholly_clipped_adds_nothing(self, level):
+        signals = [np.zeros((64, 64))] * 10 + [np.linspace(0.3, 0.7, 64) + np.zeros((64, 1))]
+        stack = np.stack([observed(one, white=0.1, seed=s) for s, one in enumerate(signals)])
+        empty = np.full((1, 64, 64), level)
+        assert estimate_noise(np.concatenate([stack[:5], empty, stack[5:]])) == estimate_noise(stack)
 
     def test_slices_together_and_alone(self):
         stack = np.stack([observed(scene(seed=s), white=0.1, seed=s) for s in range(3)])
