@@ -151,7 +151,8 @@ def _mutmut(copy: Path, *arguments: str) -> str:
         command, cwd=copy, env=_environment(copy), stdout=subprocess.PIPE, encoding="utf-8", check=False
     )
     if done.returncode:
-        sys.exit(f"mutmut {arguments[0]} failed:\n{done.stdout[-4000:]}")
+        said = [line for line in done.stdout.splitlines() if line.isascii()]  # without its spinner
+        sys.exit(f"mutmut {arguments[0]} failed; do the room's tests pass?\n" + "\n".join(said[-40:]))
     return done.stdout
 
 
