@@ -329,6 +329,13 @@ class TestFailures:
         message = row["error"]["message"]
         assert re.search(r"\(at study\.py line \d+ in \w*_kept\w*\)$", message), message
 
+    def test_a_library_below_a_folder_of_our_name_is_not_ours(self, job, monkeypatch):
+        made = {}
+        exec(compile("def fail(*_): raise KeyError('x')", "/home/me/medfuse/.venv/other.py", "exec"), made)
+        monkeypatch.setattr(study, "_kept", made["fail"])
+        message = study.perform(job, "token")["error"]["message"]
+        assert re.fullmatch(r"'x' \(at study\.py line \d+ in \w*perform\w*\)", message), message
+
     def test_paths_stay_where_they_are_wanted(self, job):
         message = f"{job.study.fixed.path}: no header"
         assert "DOE" not in study.failure(job, "ReadError", message)["error"]["message"]

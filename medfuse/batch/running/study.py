@@ -28,6 +28,8 @@ from .redaction import redacted
 
 __all__ = ["failure", "perform"]
 
+_PACKAGE = Path(__file__).parents[2]
+
 
 def perform(job: Job, token: str) -> Row:
     """Run one study, or keep its result if recipe and inputs are those of the one that is there.
@@ -140,5 +142,5 @@ def _said(error: Exception) -> str:
 def _where(error: Exception) -> str:
     """File, line and function of the last of our own frames, for a bug report."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "medfuse" in Path(frame.filename).parts] or frames
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
     return f"{Path(own[-1].filename).name} line {own[-1].lineno} in {own[-1].name}"
