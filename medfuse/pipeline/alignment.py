@@ -19,6 +19,7 @@ from ..resampling import check_memory, output_grid, resample
 from ..sources import Sources
 from ..study import Study
 from ..volume import Geometry, Volume
+from .sizes import notes_on_sizes
 from .starts import Start, choose_start
 
 __all__ = ["Aligned", "Clock", "align"]
@@ -110,7 +111,11 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     return Aligned(
         study=study, recipe=recipe, volumes=volumes, windows=windows, registrations=registrations,
         starts=starts, sources=sources, hashes=hashes, timings=clock.seconds,
-        notes=(*_notes(volumes, starts, registrations, recipe), *_notes_on_grid(recipe, read[0], grid)),
+        notes=(
+            *_notes(volumes, starts, registrations, recipe),
+            *notes_on_sizes(_order(len(read)), [one.geometry for one in read]),
+            *_notes_on_grid(recipe, read[0], grid),
+        ),
     )  # fmt: skip
 
 
