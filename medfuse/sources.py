@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 
 from .errors import ParameterError
 
-__all__ = ["Sources", "Stack", "check_sources", "mirrored", "stack_and_field"]
+__all__ = ["Sources", "Stack", "check_sources", "continued", "mirrored", "stack_and_field"]
 
 Stack = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -120,6 +120,20 @@ def mirrored(valid: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         mirrors = nearest[:, places[0], places[1]]
         places = np.stack([_reflected(*one) for one in zip(2 * mirrors - places, valid.shape, strict=True)])
     return nearest[0, places[0], places[1]], nearest[1, places[0], places[1]]
+
+
+def continued(source: np.ndarray, valid: Mask) -> np.ndarray:
+    """A copy of ``source`` (z, y, x), its slices continued beyond what was measured; see :func:`mirrored`.
+
+    Raises
+    ------
+    ParameterError
+        If a slice was not measured at all.
+    """
+    source = source.copy()
+    for z in np.flatnonzero(~valid.all(axis=(1, 2))):
+        source[z] = source[z][mirrored(valid[z])]
+    return source
 
 
 def _reflected(index: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:

@@ -25,7 +25,7 @@ from scipy.ndimage import gaussian_filter
 from ..errors import ParameterError
 from ..noise import estimate_noise
 from ..progress import Progress, subrange
-from ..sources import Sources, Stack, mirrored
+from ..sources import Sources, Stack, continued
 from .types import Fused, FusionMethod
 
 __all__ = ["fuse_measured"]
@@ -112,17 +112,9 @@ def _runs(
     work = np.cumsum([0, *(field.slices.size for field in fields)])
     for field, start, stop in zip(fields, work / work[-1], work[1:] / work[-1], strict=False):
         members = list(field.members)
-        stack = np.stack([_continued(array[i][field.slices], valid[i][field.slices]) for i in members])
+        stack = np.stack([continued(array[i][field.slices], valid[i][field.slices]) for i in members])
         fused = method(stack, subrange(progress, float(start), float(stop)))
         yield _Run(field, Fused(fused.array, _numbered(fused.maps, members, len(array)), fused.info))
-
-
-def _continued(source: np.ndarray, valid: Mask) -> np.ndarray:
-    """A copy of ``source`` (z, y, x), its slices continued where they end."""
-    source = source.copy()
-    for z in np.flatnonzero(~valid.all(axis=(1, 2))):
-        source[z] = source[z][mirrored(valid[z])]
-    return source
 
 
 def _numbered(maps: Mapping[str, Stack], members: list[int], count: int) -> dict[str, Stack]:
@@ -155,7 +147,7 @@ def _pass_through(
         if _source_of(name)[1] == number:
             values[field.where] = 1
         if name == "uncertainty":
-            source = _continued(array[number][field.slices], valid[number][field.slices])
+            source = continued(array[number][field.slices], valid[number][field.slices])
             brightness = gaussian_filter(source, (0, _BLUR, _BLUR))
             field.put(estimate_noise(source).deviation(brightness), values)
 

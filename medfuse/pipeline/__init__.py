@@ -19,8 +19,9 @@ from ..volume import Volume
 from ..weights import find_weights
 from .alignment import Aligned, Clock, align
 from .applying import apply_transform
+from .noise_scores import NoiseScores, score_noise
 
-__all__ = ["BASELINES", "Aligned", "StudyResult", "align", "apply_transform", "run_study"]
+__all__ = ["BASELINES", "Aligned", "NoiseScores", "StudyResult", "align", "apply_transform", "run_study"]
 
 BASELINES = ("average", "maximum", "pca")
 """Methods whose scores stand beside the chosen one's, so that a reader sees what it adds.
@@ -44,6 +45,8 @@ class StudyResult(Aligned):
         Key -> result of the other methods shown for comparison.
     scores:
         Key -> scores of the chosen method (first) and of the baselines.
+    noise:
+        Scores that noise does not raise, where it was found in the sources; None where they are clean.
 
     The others are those of :class:`Aligned`.
     """
@@ -52,6 +55,7 @@ class StudyResult(Aligned):
     fused: Fused
     baselines: Mapping[str, np.ndarray]
     scores: Mapping[str, Scores]
+    noise: NoiseScores | None = None
 
     @property
     def fused_volume(self) -> Volume:
@@ -105,11 +109,12 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         baselines = _baselines(sources, recipe.method, subrange(progress, 0.8, 0.9))
     with clock("score"):
         results = {recipe.method: fused.array, **baselines}
-        scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 1.0))
+        scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 0.95))
+        noise = score_noise(sources, results, recipe.profile, subrange(progress, 0.95, 1.0))
     known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
     known["timings"] = clock.seconds
     known["notes"] = (*aligned.notes, *fused.info.get("notes", ()))
-    return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores)
+    return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores, noise=noise)
 
 
 def _baselines(sources: Sources, chosen: str, progress: Progress) -> dict[str, np.ndarray]:
