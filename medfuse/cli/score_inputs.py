@@ -58,7 +58,9 @@ def parsed_scale(text: str | None) -> Scale | None:
 
 def is_result(path: Path) -> bool:
     """Whether a path is a folder that ``medfuse fuse`` wrote."""
-    return (path / "provenance.json").is_file() and (path / "fused.nii.gz").is_file()
+    from ..report import names
+
+    return (path / names.PROVENANCE).is_file() and (path / names.FUSED).is_file()
 
 
 def load(paths: Sequence[Path], asked: Asked) -> tuple[np.ndarray | Sources, np.ndarray]:
@@ -72,9 +74,10 @@ def load(paths: Sequence[Path], asked: Asked) -> tuple[np.ndarray | Sources, np.
         The options.
     """
     from ..io.formats import is_picture
+    from ..report import names
 
     if is_result(paths[0]):
-        fused = paths[1] if len(paths) > 1 else paths[0] / "fused.nii.gz"
+        fused = paths[1] if len(paths) > 1 else paths[0] / names.FUSED
         return _load_volumes([*_registered(paths[0]), fused], asked)
     if not all(is_picture(path) for path in paths):
         return _load_volumes(paths, asked)
@@ -104,9 +107,10 @@ def _load_pictures(paths: Sequence[Path]) -> list[np.ndarray]:
 
 def _registered(folder: Path) -> list[Path]:
     """The registered volumes of a result, the fixed one first."""
-    from ..report.names import volume_names
+    from ..report import names
 
-    return [folder / "registered" / f"{name}.nii.gz" for name in volume_names(len(_inputs(folder)))]
+    called = names.volume_names(len(_inputs(folder)))
+    return [folder / names.REGISTERED / f"{name}.nii.gz" for name in called]
 
 
 def _inputs(folder: Path) -> list[dict[str, Any]]:
@@ -117,7 +121,9 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
     ReadError
         If it is damaged, or of a version that did not say it.
     """
-    path = folder / "provenance.json"
+    from ..report import names
+
+    path = folder / names.PROVENANCE
     try:
         inputs = [dict(one) for one in json.loads(path.read_text(encoding="utf-8"))["inputs"]]
         for one in inputs:
@@ -134,8 +140,10 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
 
 def _of_study(path: Path) -> dict[str, Any] | None:
     """What the provenance says of a volume that lies in the folder ``registered`` of a result."""
+    from ..report import names
+
     folder = path.absolute().parent.parent
-    if path.absolute().parent.name != "registered" or not is_result(folder):
+    if path.absolute().parent.name != names.REGISTERED or not is_result(folder):
         return None
     inputs = _inputs(folder)
     known = dict(zip((one.name for one in _registered(folder)), inputs, strict=True))
@@ -175,13 +183,14 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
 def _read(path: Path, study: dict[str, Any] | None, modality: str) -> Volume:
     """One source, with its mask if it is of a study."""
     from ..io import read_volume
+    from ..report import names
 
     said = "" if modality == "-" else modality.upper()
     known = said or (study["modality"] if study else "")
     volume = read_volume(path, modality=known or None)
     for note in volume.notes:
         typer.echo(f"note: {path}: {note}", err=True)
-    mask = path.with_name(path.name.replace(".nii.gz", "_mask.nii.gz"))
+    mask = path.with_name(f"{names.mask_name(path.name.removesuffix('.nii.gz'))}.nii.gz")
     if study is None or not mask.is_file():
         return volume
     typer.echo(f"{path}: only where {mask.name} is not 0")
