@@ -58,8 +58,8 @@ def score_noise(
     if not is_worth_denoising(models):
         return None
     cleaned = _denoised(sources, measured, models, subrange(progress, 0.1, 0.6))
-    flat = flat_places(cleaned)
-    step = 1 if max(max(one.widths) for one in models) == 0 else 2
+    step = 1 if max(max(one.widths) for one in models) == 0 else 3
+    flat = flat_places(cleaned, step)
     residual = {key: residual_noise(array, flat, step) for key, array in results.items()}
     scores = {}
     for i, (key, array) in enumerate(results.items()):

@@ -10,6 +10,7 @@
     maps/                what the method tells about itself: gain shares, uncertainty
     dicom/               the fused series and the registrations as DICOM; only if asked for
     metrics.csv          scores of the method and the baselines, per slice and whole
+    metrics_denoised.csv the same against the denoised sources; only where noise was found in them
     recipe.toml          what was done, ready to be used again
     provenance.json      recipe, versions, device, seeds, sha256 of the inputs, timings, warnings
     report.html          self-contained page
@@ -63,7 +64,9 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
         _write_fused(result, stage)
         if result.recipe.dicom:
             write_dicom(result, stage / names.DICOM)
-        write_metrics(result, stage / names.METRICS)
+        write_metrics(result.scores, result.sources, stage / names.METRICS)
+        if result.noise is not None:
+            write_metrics(result.noise.denoised, result.sources, stage / names.METRICS_DENOISED)
         result.recipe.write(stage / names.RECIPE)
         facts = provenance(result)
         write_json(facts, stage / names.PROVENANCE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ..fusion import parameters_of
-from ..metrics import METRICS
+from ..metrics import METRICS, Scores
 from ..pipeline import Aligned, StudyResult
 from .figures import along_slices, panel
 from .planes import central_voxel, plane
@@ -37,7 +38,8 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
         maps=_maps(result, voxel),
         registrations=registration_rows(result, facts),
         columns=[METRICS[key] for key in _keys(result)],
-        scores=_score_rows(result),
+        scores=_score_rows(result.scores),
+        noise=_noise(result),
         plots=_plots(result),
         parameters=_parameters(result),
     )
@@ -96,17 +98,33 @@ def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, s
     return pictures
 
 
-def _score_rows(result: StudyResult) -> list[tuple[str, list[tuple[str, bool]]]]:
+def _score_rows(scores: Mapping[str, Scores]) -> list[tuple[str, list[tuple[str, bool]]]]:
     """For each method: mean ± deviation over slices, and whether it is the best of its column."""
-    columns = {key: [scores.whole[key] for scores in result.scores.values()] for key in _keys(result)}
-    best = {key: _best(key, values) for key, values in columns.items()}
+    keys = list(next(iter(scores.values())).per_slice)
+    best = {key: _best(key, [one.whole[key] for one in scores.values()]) for key in keys}
     rows = []
-    for method, scores in result.scores.items():
-        spread = scores.spread
-        cells = [(score_text(value, spread[key]), value == best[key]) for key, value in scores.whole.items()]
-        consistency = scores.consistency.value if scores.consistency else float("nan")
+    for method, found in scores.items():
+        spread = found.spread
+        cells = [(score_text(value, spread[key]), value == best[key]) for key, value in found.whole.items()]
+        consistency = found.consistency.value if found.consistency else float("nan")
         rows.append((method, [*cells, (score_text(consistency), False)]))
     return rows
+
+
+def _noise(result: StudyResult) -> dict[str, Any] | None:
+    """What the page tells where noise was found: where, how much is left, and scores without it."""
+    if result.noise is None:
+        return None
+    residual = result.noise.residual
+    least = np.nanmin([one.noise for one in residual.values()])
+    return {
+        "found": list(zip(result.labels, result.noise.findings, strict=True)),
+        "residual": {
+            key: (score_text(one.noise), one.noise == least, score_text(one.contrast_to_noise))
+            for key, one in residual.items()
+        },
+        "scores": _score_rows(result.noise.denoised),
+    }
 
 
 def score_text(value: float, spread: float | None = None) -> str:

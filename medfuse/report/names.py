@@ -9,6 +9,7 @@ __all__ = [
     "FUSED_COLOUR",
     "MAPS",
     "METRICS",
+    "METRICS_DENOISED",
     "PROVENANCE",
     "RECIPE",
     "REGISTERED",
@@ -21,10 +22,14 @@ __all__ = [
 FUSED = "fused.nii.gz"
 FUSED_COLOUR = "fused_colour.nii.gz"
 REGISTERED, TRANSFORMS, MAPS, DICOM = "registered", "transforms", "maps", "dicom"
-METRICS, RECIPE, PROVENANCE, REPORT = "metrics.csv", "recipe.toml", "provenance.json", "report.html"
+METRICS, METRICS_DENOISED = "metrics.csv", "metrics_denoised.csv"
+RECIPE, PROVENANCE, REPORT = "recipe.toml", "provenance.json", "report.html"
 
 ENTRIES = frozenset(
-    {FUSED, FUSED_COLOUR, REGISTERED, TRANSFORMS, MAPS, DICOM, METRICS, RECIPE, PROVENANCE, REPORT}
+    {
+        *(FUSED, FUSED_COLOUR, REGISTERED, TRANSFORMS, MAPS, DICOM),
+        *(METRICS, METRICS_DENOISED, RECIPE, PROVENANCE, REPORT),
+    }
 )
 """All that stands in the top folder of a result; a folder that holds anything else is never replaced."""
 

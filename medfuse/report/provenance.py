@@ -17,7 +17,7 @@ import numpy as np
 from ..fusion import values_of
 from ..landmarks import LandmarkFit, rms
 from ..metrics import METRICS, Metric, Scores
-from ..pipeline import Aligned, StudyResult
+from ..pipeline import Aligned, NoiseScores, StudyResult
 from ..pipeline.starts import Start
 from ..registration import Registration
 from ..study import InputVolume
@@ -46,6 +46,7 @@ def provenance(result: StudyResult) -> dict[str, Any]:
         "method": {"key": result.recipe.method, "parameters": values_of(result.method)},
         "result": _plain(result.fused.info),
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
+        "noise": None if result.noise is None else _noise(result.noise),
         "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.recipe.method].per_slice},
     }
 
@@ -97,6 +98,15 @@ def _scores(scores: Scores) -> dict[str, Any]:
     consistency = scores.consistency.value if scores.consistency else float("nan")
     result: dict[str, Any] = _plain({**scores.whole, "consistency": consistency})
     return result
+
+
+def _noise(noise: NoiseScores) -> dict[str, Any]:
+    """What noise was found, what is left of it, and the scores against the denoised sources."""
+    return {
+        "found": list(noise.findings),
+        "residual": {key: _plain(one._asdict()) for key, one in noise.residual.items()},
+        "scores_denoised": {key: _scores(scores) for key, scores in noise.denoised.items()},
+    }
 
 
 def _metric(one: Metric) -> dict[str, Any]:
