@@ -387,7 +387,10 @@ class TestGrids:
 class TestFailure:
     def test_it_stops_unless_accepted_and_the_page_says_so(self, head, stub, tmp_path):
         stub(lambda *_, **__: found("failed"))
-        with pytest.raises(RegistrationError, match=r"because\. Give --initial-transform or --landmarks"):
+        with pytest.raises(
+            RegistrationError,
+            match=r"because\. Give --initial-transform, --landmarks or --registration-start header",
+        ):
             align(study_of(head), Recipe())
         aligned = align(study_of(head), Recipe(accept_registration=True))
         page = write_aligned(aligned, tmp_path / "out").read_text()

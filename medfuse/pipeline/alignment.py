@@ -139,8 +139,9 @@ def _register(
         if found.verdict == "failed" and not recipe.accept_registration:
             raise RegistrationError(
                 f"registration of the {_order(len(volumes))[i + 1]} volume failed: "
-                f"{'; '.join(found.reasons)}. Give --initial-transform or --landmarks, or look at it and go "
-                "on with --accept-registration"
+                f"{'; '.join(found.reasons)}. Give --initial-transform, --landmarks or "
+                "--registration-start header (where the headers place them roughly right), or look at it and "
+                "go on with --accept-registration"
             )
         registrations.append(found)
     return tuple(registrations)
@@ -197,7 +198,7 @@ def _notes(
     order = _order(len(volumes))
     notes = [f"{name}: {note}" for name, volume in zip(order, volumes, strict=True) for note in volume.notes]
     for name, start, found in zip(order[1:], starts, registrations, strict=True):
-        notes += [f"{name}: {note}" for note in start.notes]
+        notes += [f"{name}: {note}" for note in (*start.notes, *found.notes)]
         if start.may_search and found.start == "search":
             notes.append(f"{name}: the headers' pose was not confirmed, so that many poses were tried")
     known = [volume.metadata for volume in volumes]

@@ -37,9 +37,10 @@ from .linear.transform_models import TRANSFORM_MODELS
 from .match import match
 from .poses import Pose, is_rigid, pose_of
 from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
+from .pyramid.constant_surround import masked_surround
 from .quality import judge
 from .result import Registration, Verdict
-from .voxel_sizes import scale_figures
+from .voxel_sizes import resolution, scale_figures, unit_hint
 from .without_search import without_search
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ __all__ = [
     "register",
 ]
 
+_RESOLVED_MM = 4.0  # voxels of the trials that the limits come from; coarser ones are judged more mildly
+_LARGEST_RATIO = 100  # of lengths, that of a body to a part of it
 STARTS = ("search", "header")
 """Where a search may start: from many poses, or near where the headers place the volumes."""
 
@@ -134,13 +137,22 @@ def _searched(
     seed: int,
     progress: Progress,
 ) -> Registration:
+    _check_units(fixed, moving)
+    fixed, fixed_note = masked_surround(fixed)
+    moving, moving_note = masked_surround(moving)
     pair, deformable = pair_of(fixed, moving), kind == "deformable"
     if pair.planar and deformable:
         raise ParameterError("kind 'deformable' needs volumes of several slices: use 'affine' for a slice")
     near = _starting_pose(pair, initial_transform, start)
     ends = (0.06, 0.3) if deformable else (0.12, 1.0)
     part = subrange(progress, 0.0, ends[0])
-    stages = make_stages(pair.fixed, pair.moving, seed, part, compares=preset.compares, planar=pair.planar)
+    stripped = any(
+        note and one.modality == "MR" for one, note in ((fixed, fixed_note), (moving, moving_note))
+    )
+    stages = make_stages(
+        pair.fixed, pair.moving, seed, part,
+        compares=preset.compares, planar=pair.planar, soft_tissue=stripped,
+    )  # fmt: skip
     before = pair.header if near is None else near
     request = SearchRequest(
         "rigid" if deformable else kind, near, before, preset.travel_mm, preset.travel_deg
@@ -154,8 +166,23 @@ def _searched(
     else:
         centre = apply(inverse(pair.to_fixed), found.centre)
         transform = TRANSFORM_MODELS[kind].transform(pair.in_world(found.pose), centre)
-    verdict, reasons = judge(found.figures, stages[0].scale, preset.compares)
-    return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS)
+    coarsest = max(resolution(one.geometry) for one in (fixed, moving))
+    unit = max(stages[0].scale, coarsest / _RESOLVED_MM)
+    verdict, reasons = judge(found.figures, unit, preset.compares)
+    if verdict == "failed":
+        reasons = (*reasons, *filter(None, [unit_hint(fixed.geometry, moving.geometry)[1]]))
+    notes = tuple(
+        f"the {role} volume: {note}"
+        for role, note in (("fixed", fixed_note), ("moving", moving_note))
+        if note
+    )
+    return Registration(transform, kind, verdict, reasons, found.figures, seed, THREADS, notes=notes)
+
+
+def _check_units(fixed: Volume, moving: Volume) -> None:
+    factor, hint = unit_hint(fixed.geometry, moving.geometry)
+    if factor > _LARGEST_RATIO:
+        raise RegistrationError(f"the volumes cannot show the same body: {hint}")
 
 
 def _starting_pose(pair: Pair, transform: SimpleITK.Transform | None, start: str) -> Pose | None:

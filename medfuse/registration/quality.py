@@ -77,8 +77,8 @@ def judge(
     """The verdict on the ``figures`` of a :class:`~medfuse.registration.Registration`, with its reasons.
 
     One figure out of its limits makes the result "doubtful", two make it "failed", and so does mutual
-    information so small that the volumes have nothing in common.  ``scale`` shrinks the limits in mm
-    for small fields of view; ``compares`` chooses among :data:`LIMITS`.
+    information so small that the volumes have nothing in common.  ``scale`` multiplies the limits in mm, for
+    small fields of view and coarse voxels; ``compares`` chooses among :data:`LIMITS`.
     """
     limits = LIMITS[compares]
     if not figures["mi_after"] >= limits.mi:

@@ -41,6 +41,8 @@ class Registration:
         Name of the :class:`~medfuse.registration.presets.Preset` that was used.
     start:
         Where the search started: "search" (many poses), "header" or "transform".
+    notes:
+        What had to be assumed of the volumes.
     """
 
     transform: SimpleITK.Transform
@@ -52,7 +54,9 @@ class Registration:
     threads: int = 1
     preset: str = "general"
     start: str = "search"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
         object.__setattr__(self, "reasons", tuple(self.reasons))
+        object.__setattr__(self, "notes", tuple(self.notes))

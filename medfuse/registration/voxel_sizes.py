@@ -14,10 +14,15 @@ import numpy as np
 from ..volume import Geometry
 from .poses import Pose
 
-__all__ = ["AXES", "scale_figures", "worst_axis"]
+__all__ = ["AXES", "resolution", "scale_figures", "unit_hint", "worst_axis"]
 
 AXES = ("x", "y", "z")
 """Of the moving volume's grid; slices lie one after the other along z."""
+
+_UNITS = (  # how many times as long; between which ratios of the extents; what that suggests
+    (10, 6.0, 16.0, "cm for mm"),
+    (1000, 300.0, 3000.0, "µm for mm"),
+)
 
 
 def scale_figures(affine: Pose, moving: Geometry) -> dict[str, float]:
@@ -38,3 +43,22 @@ def worst_axis(figures: Mapping[str, float]) -> tuple[str, float]:
     """The axis whose factor is farthest from 1, and the factor."""
     factors = {name: figures[f"affine_scale_{name}"] for name in AXES}
     return max(factors.items(), key=lambda item: abs(np.log(item[1])))
+
+
+def resolution(geometry: Geometry) -> float:
+    """Edge in mm of a cube as large as a voxel; of a single slice, of a square as large as a pixel."""
+    axes = 2 if geometry.size[2] == 1 else 3
+    return float(np.prod(geometry.spacing[:axes]) ** (1 / axes))
+
+
+def unit_hint(fixed: Geometry, moving: Geometry) -> tuple[int, str]:
+    """How many times as long one volume is, if a wrong unit would explain it, in words; else 1 and ""."""
+    extents = [float(np.prod(np.multiply(one.size, one.spacing)) ** (1 / 3)) for one in (fixed, moving)]
+    longer, shorter = ("fixed", "moving") if extents[0] > extents[1] else ("moving", "fixed")
+    for factor, least, most, unit in _UNITS:
+        if least < max(extents) / min(extents) < most:
+            return factor, (
+                f"the {longer} volume is about {factor} times as long as the {shorter} one: if a header has "
+                f"{unit}, correct its voxel sizes"
+            )
+    return 1, ""

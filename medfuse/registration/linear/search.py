@@ -89,6 +89,8 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
     within = _within(coarse, request)
     poses = everywhere(coarse) if request.start is None else nearby(coarse, request.start)
     starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2), within)
+    if request.start is None:
+        starts = _with_header(coarse, starts, request.before)
     tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
     rigid = request.kind == "rigid"
     finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.7 if rigid else 0.5), within)
@@ -101,6 +103,7 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
         )
     part = subrange(progress, 0.7, 0.85)
     final = fine.climb(finalists[0].pose, part, "searching at the finest level", request.kind, within)
+    final = _unless_before_was_better(fine, final, request.before)
     if not math.isfinite(final.mi):
         raise RegistrationError(
             "the volumes lost their overlap at the finest level: give an initial transform"
@@ -137,6 +140,24 @@ def _affine_gain(stage: Stage, pose: Pose, progress: Progress) -> tuple[Pose, di
     return end, {"affine_gain": after / score - 1}
 
 
+def _with_header(stage: Stage, starts: list[ScoredPose], header: Pose | None) -> list[ScoredPose]:
+    """``starts`` with the headers' pose among them, marked by where it began."""
+    if header is None or any(is_near(header, one.pose, stage) for one in starts):
+        return starts
+    return [*starts, ScoredPose(header, stage.score(header), header)]
+
+
+def _unless_before_was_better(stage: Stage, found: ScoredPose, before: Pose | None) -> ScoredPose:
+    """The pose before the search, if the one that was found lies beside it and matches less.
+
+    A volume and itself match best on the very voxels; any other pose interpolates.
+    """
+    if before is None or not is_near(before, found.pose, stage):
+        return found
+    score = stage.score(before)
+    return found._replace(pose=before, mi=score) if score >= stage.score(found.pose) else found
+
+
 def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
     """How far apart, in mm over the body, the results of the two halves of the volume are.
 
@@ -168,14 +189,14 @@ def _within(stage: Stage, request: SearchRequest) -> Within:
 def _finalists(
     stage: Stage, tried: Sequence[ScoredPose], progress: Progress, within: Within
 ) -> list[ScoredPose]:
-    """The best two climbed further, and the third where these do not agree; best first."""
-    tried = [one._replace(began=one.pose) for one in tried[:3]]
+    """The best two climbed further, where these do not agree the third and the headers' too; best first."""
+    tried = [one._replace(began=one.pose) for i, one in enumerate(tried) if i < 3 or one.began is not None]
     first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
     if len(first) == 2:
         apart = distance(first[0].pose, first[1].pose, stage.fixed.foreground_points)
         if apart <= stage.millimetres(_CONFIRMED_MM):
             return first
-    third = _climb_all(stage, tried[2:3], subrange(progress, 2 / 3, 1), within=within)
+    third = _climb_all(stage, tried[2:], subrange(progress, 2 / 3, 1), within=within)
     return sorted(first + third, key=lambda one: (not within(one.pose), -one.mi))
 
 

@@ -18,18 +18,26 @@ _EDGES = 0.7  # on coarser grids the edges of brain in ultrasound blur into each
 
 
 def make_stages(
-    fixed: Volume, moving: Volume, seed: int, progress: Progress, *, compares: str, planar: bool
+    fixed: Volume,
+    moving: Volume,
+    seed: int,
+    progress: Progress,
+    *,
+    compares: str,
+    planar: bool,
+    soft_tissue: bool = False,
 ) -> list[Stage]:
     """The pair at the coarse, the middle and the fine level.
 
     The levels are made for heads.  Where the smaller field of view holds less than a cube of 100 mm
     (a spine, a finger, a small animal), all their lengths shrink in proportion.  ``compares`` is that of
-    a :class:`~medfuse.registration.presets.Preset`.
+    a :class:`~medfuse.registration.presets.Preset`; ``soft_tissue`` says that nothing but soft tissue is seen
+    of the body, so that air and bone in CT would only take bins from it.
     """
     scale = _scale(fixed, moving, planar)
     factor = scale * (_PLANAR if planar else 1.0) * (_EDGES if compares == "edges" else 1.0)
     fine, middle, coarse = (level.scaled(factor) for level in (FINE, MIDDLE, COARSE))
-    ct_range = SOFT_TISSUE if compares == "edges" else WHOLE
+    ct_range = SOFT_TISSUE if compares == "edges" or soft_tissue else WHOLE
     one = prepare(fixed, "fixed", fine.spacing, subrange(progress, 0.0, 0.45), ct_range)
     two = prepare(moving, "moving", fine.spacing, subrange(progress, 0.45, 0.9), ct_range)
     stages: list[Stage] = []
