@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["interpolate_measured", "masked_mean", "smallest_measured"]
+__all__ = ["interpolate_measured", "masked_mean", "smallest_measured", "touching_the_border"]
 
 _PADDING_SHARE = 1e-4  # rounding gives voxels beside padding a share of this order
 _LEAST_WEIGHT = 1e-6  # of measured voxels in a mean; below it there is none
@@ -83,3 +83,15 @@ def masked_mean(average: Callable[[Array], Array], array: Array, valid: Array | 
     weight = np.asarray(valid, np.float32)
     total, share = average(array * weight), average(weight)
     return np.divide(total, share, out=np.zeros_like(total), where=share > _LEAST_WEIGHT)
+
+
+def touching_the_border(mask: Mask) -> Mask:
+    """The connected parts of ``mask`` (z, y, x) that reach a face of the volume (of a slice: an edge)."""
+    from scipy.ndimage import label
+
+    parts, _ = label(mask)
+    faces = [
+        np.take(parts, end, axis).ravel() for axis in range(3) for end in (0, -1) if mask.shape[axis] > 1
+    ]
+    found = np.unique(np.concatenate(faces))
+    return np.isin(parts, found[found > 0])

@@ -14,6 +14,7 @@ from .archive import is_zip, unpacked
 from .files import check_finite, check_replaceable, existing, reading
 from .formats import VOLUMES, Format, converter_of, format_of, format_of_file, is_picture, pictures
 from .options import ReadOptions
+from .undeclared_padding import mark_extremes, mark_not_finite
 
 __all__ = ["check_target", "read_volume", "write_volume"]
 
@@ -65,7 +66,7 @@ def read_volume(
     given = tuple(spacing) if spacing is not None else None
     options = ReadOptions(series, volume, allow_uneven, given, suv)
     with reading(path):
-        found = _read(path, options)
+        found = mark_not_finite(_read(path, options))
         check_finite(path, found.array)
     if modality is not None:
         found = replace(found, modality=modality)
@@ -73,8 +74,9 @@ def read_volume(
             raise ParameterError(
                 f"{path}: no SUV: only DICOM says what is needed for it; read it without --suv"
             )
-        return found
-    return found if "Modality" in found.metadata else _with_guessed_modality(found)
+        return mark_extremes(found)
+    found = mark_extremes(found)  # or −32768 would be taken for the HU of air
+    return found if "Modality" in found.metadata else mark_extremes(_with_guessed_modality(found))
 
 
 def _read(path: Path, options: ReadOptions) -> Volume:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ...padding import touching_the_border
 from ...volume import Volume
 
 __all__ = ["masked_surround"]
@@ -60,16 +61,7 @@ def _surround(
     low, high = float(measured.min()), float(np.percentile(others, _BRIGHT))
     if (others <= low + _NEARLY * (high - low)).sum() > _MOST_NEARLY * count:
         return None
-    around = _touching_the_border(constant)
+    around = touching_the_border(constant)
     beside = binary_dilation(around) & ~constant
     dark = not beside.any() or np.median(array[beside]) - low < _BESIDE * (high - low)
     return None if dark or around.sum() < _LEAST_SHARE * array.size else around
-
-
-def _touching_the_border(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    from scipy.ndimage import label
-
-    parts, _ = label(mask)
-    faces = [np.take(parts, end, axis) for axis in range(3) for end in (0, -1) if mask.shape[axis] > 1]
-    found = np.unique(np.concatenate([face.ravel() for face in faces]))
-    return np.isin(parts, found[found > 0])
