@@ -38,7 +38,7 @@ test-package: package
 	$(PYTHON) -m venv $(FRESH)
 	$(FRESH)/bin/python -m pip install --constraint constraints.txt dist/*.whl
 	folder=$$(mktemp -d) && cd "$$folder" && $(CURDIR)/$(FRESH)/bin/medfuse demo --method pca --output out && \
-	  test -s out/report.html && rm -rf "$$folder"
+	  test -s out/result/report.html && rm -rf "$$folder"
 
 # Do the tests of a room notice deliberate changes? Not part of CI: see docs/mutants.md.
 ROOM ?= noise
