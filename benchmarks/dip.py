@@ -7,7 +7,7 @@
     python benchmarks/dip.py --stopping --size 128            # discrepancy factors and the variance rule
     python benchmarks/dip.py --warm --size 128 --noise 0.1    # what a warm start saves, and its consistency
     python benchmarks/dip.py --clipping --size 128            # what undoing the clipping is worth
-    python benchmarks/dip.py --headroom --size 128            # clip, rescale and shoulder, by score
+    python benchmarks/dip.py --exposure --size 128            # clip, rescale and shoulder, by score
 
 Noise is added to the sources in [0, 1], which are then clipped again, as windows do.  The truth is `pca` of
 the clean sources.  The preset `paper` is timed over --paper-steps steps of one slice and scaled to 2000;
@@ -43,8 +43,8 @@ from medfuse.fusion import METHODS, make_method
 from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
+from medfuse.fusion.exposure import EXPOSURES
 from medfuse.fusion.gains import PATCH
-from medfuse.fusion.headroom import HEADROOMS
 from medfuse.intensity import choose_window, rescale, window_specs
 from medfuse.metrics.consistency import interslice_consistency
 from medfuse.noise import estimate_noise
@@ -52,9 +52,12 @@ from medfuse.phantom import render
 
 KEYS = ("pe", "mi", "q", "cv")
 DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
-RIVALS = {"pca": ("pca", {}, None), "pca + nlm": ("pca", {"denoise": "nlm"}, None)}
-UNCLIPPED = {"pca + nlm, unclipped": ("pca", {"denoise": "nlm", "unclip": True}, None)}
-PRESETS = {f"dip {name}": ("dip", {}, name) for name in ("fast", "balanced", "paper")}
+ONE_CURVE = {"exposure": "clip"}  # a measured exposure differs with the noise, and with it every distance
+TARGET = make_method(METHODS["pca"], ONE_CURVE)
+NLM = {**ONE_CURVE, "denoise": "nlm"}
+RIVALS = {"pca": ("pca", ONE_CURVE, None), "pca + nlm": ("pca", NLM, None)}
+UNCLIPPED = {"pca + nlm, unclipped": ("pca", {**NLM, "unclip": True}, None)}
+PRESETS = {f"dip {name}": ("dip", ONE_CURVE, name) for name in ("fast", "balanced", "paper")}
 
 
 def main() -> None:
@@ -75,7 +78,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="with --stopping: names of cases")
     parser.add_argument("--warm", action="store_true")
     parser.add_argument("--clipping", action="store_true")
-    parser.add_argument("--headroom", action="store_true")
+    parser.add_argument("--exposure", action="store_true")
     options = parser.parse_args()
     if options.cases:
         several_cases(options)
@@ -85,8 +88,8 @@ def main() -> None:
         warm_start(options)
     elif options.clipping:
         clipping(options)
-    elif options.headroom:
-        headroom(options)
+    elif options.exposure:
+        exposure(options)
     else:
         one_case(options)
 
@@ -97,7 +100,7 @@ def one_case(options: argparse.Namespace) -> None:
         load_pair(*options.pair, options.slices) if options.pair else phantom(options.size, options.slices)
     )
     noisy = corrupted(clean, options.noise, options.speckle)
-    truth = fuse(clean, "pca").array
+    truth = fuse(clean, TARGET).array
     rows = {}
     for name in options.methods:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -149,7 +152,7 @@ def several_cases(options: argparse.Namespace) -> None:
     print("|---|---|" + "--:|" * (len(names) + len(presets)))
     margins: dict[tuple[str, str], list[float]] = {(n, r): [] for n in presets for r in references}
     for case, clean in pairs(options.size):
-        truth = fuse(clean, "pca").array
+        truth = fuse(clean, TARGET).array
         for kind, level in levels:
             noisy = corrupted(clean, **{"noise": 0.0, "speckle": 0.0, kind: level})
             values, follows = {}, []
@@ -182,13 +185,14 @@ def warm_start(options: argparse.Namespace) -> None:
     """The preset `fast` with every slice from nothing, and with each from its neighbour's network."""
     clean = phantom(options.size, options.slices)
     noisy = corrupted(clean, options.noise, options.speckle)
-    truth = fuse(clean, "pca").array
+    truth = fuse(clean, TARGET).array
     print("| start | steps a slice | PSNR (dB) | inter-slice consistency |\n|---|--:|--:|--:|")
-    plain = fuse(noisy, "pca").array
+    plain = fuse(noisy, TARGET).array
     print(f"| `pca` of the clean sources | | | {consistent(clean, truth):.3f} |")
     print(f"| `pca` | | {psnr(plain, truth):.2f} | {consistent(clean, plain):.3f} |")
+    common = {"device": options.device, **ONE_CURVE}
     for name, values in (("cold", {"warm_start": False}), ("warm", {})):
-        fused = fuse(noisy, make_method(METHODS["dip"], {"device": options.device, **values}, "fast"))
+        fused = fuse(noisy, make_method(METHODS["dip"], {**common, **values}, "fast"))
         steps = np.mean(fused.info["iterations"])
         shown = psnr(fused.array, truth), consistent(clean, fused.array)
         print(f"| {name} | {steps:.0f} | {shown[0]:.2f} | {shown[1]:.3f} |", flush=True)
@@ -197,23 +201,23 @@ def warm_start(options: argparse.Namespace) -> None:
 def clipping(options: argparse.Namespace) -> None:
     """Non-local means as it is, with the clipping undone, and the preset `fast`: mean PSNR over the pairs."""
     print("| noise | pca + nlm | the same, clipping undone | dip fast |\n|---|--:|--:|--:|")
-    method = make_method(METHODS["dip"], {"device": options.device}, "fast")
-    rivals = [make_method(METHODS["pca"], {"denoise": "nlm", "unclip": how}) for how in (False, True)]
+    method = make_method(METHODS["dip"], {"device": options.device, **ONE_CURVE}, "fast")
+    rivals = [make_method(METHODS["pca"], {**NLM, "unclip": how}) for how in (False, True)]
     for level in (0.05, 0.1, 0.2):
         found = []
         for _, clean in pairs(options.size):
-            truth, noisy = fuse(clean, "pca").array, corrupted(clean, level, 0.0)
+            truth, noisy = fuse(clean, TARGET).array, corrupted(clean, level, 0.0)
             found.append([psnr(fuse(noisy, one).array, truth) for one in (*rivals, method)])
         cells = " | ".join(f"{value:.2f}" for value in np.mean(found, axis=0))
         print(f"| {level:g} | {cells} |", flush=True)
 
 
-def headroom(options: argparse.Namespace) -> None:
+def exposure(options: argparse.Namespace) -> None:
     """Scores of the preset `fast` for each way to deal with what exceeds 1, mean over the pairs."""
-    print("| headroom | " + " | ".join(KEYS) + " |\n|---|" + "--:|" * len(KEYS))
+    print("| exposure | " + " | ".join(KEYS) + " |\n|---|" + "--:|" * len(KEYS))
     cases = [(clean, corrupted(clean, 0.05, 0.0)) for _, clean in pairs(options.size)]
-    for how in HEADROOMS:
-        method = make_method(METHODS["dip"], {"device": options.device, "headroom": how}, "fast")
+    for how in EXPOSURES:
+        method = make_method(METHODS["dip"], {"device": options.device, "exposure": how}, "fast")
         scores = [mean_scores(clean, fuse(noisy, method).array) for clean, noisy in cases]
         print(
             f"| {how} | " + " | ".join(f"{value:.4f}" for value in np.mean(scores, axis=0)) + " |", flush=True
@@ -235,7 +239,7 @@ def stopping(options: argparse.Namespace) -> None:
     for case, clean in pairs(options.size):
         if options.only and case not in options.only:
             continue
-        truth = fuse(clean, "pca").array[0]
+        truth = fuse(clean, TARGET).array[0]
         for noise, speckle in ((0.02, 0), (0.05, 0), (0.1, 0), (0.2, 0), (0, 0.2)):
             noisy = corrupted(clean, noise, speckle)
             course, kept = course_and_stops(noisy, truth, methods)

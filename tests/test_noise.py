@@ -1,4 +1,4 @@
-"""The noise model, its estimate, the denoisers that use it, and headroom: laws and closed forms."""
+"""The noise model, its estimate, and the denoisers that use it: laws and closed forms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from scipy.stats import norm
 
 from medfuse.errors import ParameterError
 from medfuse.fusion import METHODS, fuse, make_method
-from medfuse.fusion.headroom import HEADROOMS, within_range
 from medfuse.noise import DENOISERS, NoiseModel, denoise, estimate_noise
 
 
@@ -160,14 +159,15 @@ class TestDenoisers:
         """The black background of a noisy image is too bright on average; where nothing clips all stays."""
 
         def pca(stack, **values):
-            return fuse(stack, make_method(METHODS["pca"], {"denoise": "nlm", **values})).array
+            values = {"denoise": "nlm", "exposure": "clip", **values}
+            return fuse(stack, make_method(METHODS["pca"], values)).array
 
         truth = np.stack([scene(), scene(seed=3)])[:, None].astype(np.float32)
         noisy = np.stack([observed(truth[i], white=0.1, seed=i) for i in range(2)]).astype(np.float32)
         black = (truth == 0).all(axis=0)
         assert pca(noisy)[black].mean() > 0.04
         assert pca(noisy, unclip=True)[black].mean() < 0.015
-        wanted = fuse(truth, "pca").array
+        wanted = fuse(truth, make_method(METHODS["pca"], {"exposure": "clip"})).array
         error = lambda image: np.mean((image - wanted) ** 2)  # noqa: E731
         assert error(pca(noisy, unclip=True)) < 0.75 * error(pca(noisy))
         middling = 0.3 + 0.4 * noisy
@@ -176,27 +176,3 @@ class TestDenoisers:
     def test_nothing_is_unclipped_that_was_not_averaged(self):
         with pytest.raises(ParameterError, match="unclip=True with denoise=none"):
             make_method(METHODS["pca"], {"unclip": True})
-
-
-class TestHeadroom:
-    @pytest.mark.parametrize("how", HEADROOMS)
-    @pytest.mark.parametrize("n", [2, 3, 5])
-    def test_result_is_in_range_and_keeps_order(self, how, n):
-        values = np.linspace(0, math.sqrt(n), 200)
-        mapped = within_range(values, n, how)
-        assert mapped[0] == 0
-        assert mapped[-1] == pytest.approx(1)
-        assert (np.diff(mapped) >= 0).all()
-
-    def test_shoulder_is_smooth_and_leaves_what_is_dark(self):
-        values = np.linspace(0, math.sqrt(2), 1415)
-        mapped = within_range(values, 2, "shoulder")
-        np.testing.assert_array_equal(mapped[values <= 0.8], values[values <= 0.8])
-        slope = np.diff(mapped) / np.diff(values)
-        assert slope.min() > 0.01
-        assert np.abs(np.diff(slope)).max() < 0.01
-
-    def test_clip_and_rescale(self):
-        values = np.array([0.0, 0.5, 1.0, 1.2])
-        np.testing.assert_array_equal(within_range(values, 2, "clip"), [0, 0.5, 1, 1])
-        np.testing.assert_allclose(within_range(values, 4, "rescale"), values / 2)

@@ -13,6 +13,7 @@ from ..registry import Registry
 from ..sources import Sources, Stack
 from .measured import fuse_measured
 from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
+from .saturation import with_saturation_checked
 from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
 
 __all__ = [
@@ -64,6 +65,12 @@ def fuse(sources: Stack | Sources, method: str | FusionMethod = "dip", progress:
     progress:
         Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
 
+    Returns
+    -------
+    Fused
+        With the share of pure white in ``info["saturated"]``, and a note where it is more than the sources
+        explain; see :mod:`medfuse.fusion.saturation`.
+
     Raises
     ------
     ParameterError
@@ -75,4 +82,5 @@ def fuse(sources: Stack | Sources, method: str | FusionMethod = "dip", progress:
         method = METHODS[method]()
     if not callable(method):
         raise ParameterError(f"method {method!r}: expected a key such as 'dip', or a fusion method")
-    return fuse_measured(method, sources if isinstance(sources, Sources) else Sources(sources), progress)
+    sources = sources if isinstance(sources, Sources) else Sources(sources)
+    return with_saturation_checked(fuse_measured(method, sources, progress), sources.array)

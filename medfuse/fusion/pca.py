@@ -8,13 +8,13 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..noise import DENOISERS, denoise, estimate_noise
-from ..progress import Progress, ignore
+from ..progress import Progress, ignore, subrange
+from .exposure import EXPOSURES, expose
 from .gains import PATCH, closed_form, patch_gains
-from .headroom import HEADROOMS, within_range
 from .parameters import check_parameters, parameter
 from .types import Fused, SliceFusion, Stack, map_slices
 
-__all__ = ["PatchPCA", "gain_shares"]
+__all__ = ["PatchPCA", "closed_forms", "gain_shares"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class PatchPCA:
 
     The loss of `dip` is a weighted distance to T plus a constant, so T is its minimiser: on clean
     sources `dip` can only approach it, on noisy ones `dip` adds a prior that T lacks.  T exceeds 1 where
-    several sources are bright, and is clipped to [0, 1] here as the sigmoid does there.  With `denoise`
-    the noise of each source is estimated and removed first: the simple rival of `dip` on noisy data.  What
+    several sources are bright: `exposure` says how it is brought into [0, 1].  With `denoise` the noise of
+    each source is estimated and removed first: the simple rival of `dip` on noisy data.  What
     clipping did to the noise stays: a dark background too bright, unless `unclip` takes it back.
 
     Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising by
@@ -40,8 +40,8 @@ class PatchPCA:
     unclip: bool = parameter(
         False, "after denoising, undo what clipping to [0, 1] did to the mean of the noise, as `dip` does"
     )
-    headroom: str = parameter(
-        "clip", "what to do where the result exceeds 1: see medfuse.fusion.headroom", choices=HEADROOMS
+    exposure: str = parameter(
+        "measured", "how T, which exceeds 1, is shown: see medfuse.fusion.exposure", choices=EXPOSURES
     )
 
     def __post_init__(self) -> None:
@@ -54,17 +54,33 @@ class PatchPCA:
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
-        return map_slices(self._fuse_slice, sources, progress)
-
-    def _fuse_slice(self, sources: Stack) -> SliceFusion:
+        clean = sources
         if self.denoise != "none":
-            sources = np.stack([self._without_noise(source) for source in sources])
-        gains = patch_gains(sources, self.patch)
-        image = within_range(closed_form(sources, gains), len(sources), self.headroom)
-        return SliceFusion(image, gain_shares(gains))
+            clean = self._denoised(sources, subrange(progress, 0.0, 0.9))
+            progress = subrange(progress, 0.9, 1.0)
+        target = closed_forms(clean, self.patch, progress)
+        return expose(target, self.exposure, clean, sources)
+
+    def _denoised(self, sources: Stack, progress: Progress) -> Stack:
+        clean = np.empty_like(sources)
+        depth = sources.shape[1]
+        for z in range(depth):
+            progress(z / depth, f"slice {z + 1} of {depth}, denoising")
+            clean[:, z] = [self._without_noise(source) for source in sources[:, z]]
+        return clean
 
     def _without_noise(self, source: np.ndarray) -> np.ndarray:
         return denoise(source, self.denoise, estimate_noise(source), unclip=self.unclip)
+
+
+def closed_forms(sources: Stack, patch: int, progress: Progress = ignore) -> Fused:
+    """T of every slice, in [0, √n], with the shares of the sources as maps."""
+
+    def fuse_slice(slices: Stack) -> SliceFusion:
+        gains = patch_gains(slices, patch)
+        return SliceFusion(closed_form(slices, gains), gain_shares(gains))
+
+    return map_slices(fuse_slice, sources, progress, clip=False)
 
 
 def gain_shares(gains: np.ndarray) -> dict[str, np.ndarray]:

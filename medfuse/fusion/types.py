@@ -53,12 +53,17 @@ class SliceFusion(NamedTuple):
 
 
 def map_slices(
-    fuse_slice: Callable[[Stack], SliceFusion], sources: Stack, progress: Progress = ignore
+    fuse_slice: Callable[[Stack], SliceFusion],
+    sources: Stack,
+    progress: Progress = ignore,
+    *,
+    clip: bool = True,
 ) -> Fused:
     """Apply ``fuse_slice`` to each slice ``(n, y, x)`` and stack the results.
 
     ``progress`` is called before each slice, so that a cancelled run stops within one slice.
-    The facts of the slices become lists in :attr:`Fused.info`.
+    The facts of the slices become lists in :attr:`Fused.info`.  Without ``clip`` the array keeps what
+    exceeds 1, for :func:`medfuse.fusion.exposure.expose`.
     """
     depth = sources.shape[1]
     slices = []
@@ -66,12 +71,12 @@ def map_slices(
         progress(z / depth, f"slice {z + 1} of {depth}")
         slices.append(fuse_slice(sources[:, z]))
     progress(1.0, f"{depth} slices fused")
-    return stack_slices(slices)
+    return stack_slices(slices, clip=clip)
 
 
-def stack_slices(slices: list[SliceFusion]) -> Fused:
+def stack_slices(slices: list[SliceFusion], *, clip: bool = True) -> Fused:
     """Slices one above the other as one :class:`Fused`."""
     array = np.stack([one.array for one in slices]).astype(np.float32)
     maps = {name: np.stack([one.maps[name] for one in slices]).astype(np.float32) for name in slices[0].maps}
     info = {name: [one.info[name] for one in slices] for name in slices[0].info}
-    return Fused(np.clip(array, 0, 1), maps, info)
+    return Fused(np.clip(array, 0, 1 if clip else None), maps, info)

@@ -247,11 +247,12 @@ def stop_rule(s: Settings, outputs: Tensor) -> StopRule:
 
 
 class Outcome(NamedTuple):
-    """What a run came to: X0 (y, x) before headroom, the gains (n, y, x) behind it, its deviation (y, x)."""
+    """X0 and its deviation (y, x) before exposure; the gains and sources (n, y, x) behind it."""
 
     fused: np.ndarray
-    gains: np.ndarray
     deviation: np.ndarray
+    gains: np.ndarray
+    sources: np.ndarray
 
 
 def outcome(fitted: Fitted, problem: Problem, settings: Settings) -> Outcome:
@@ -262,7 +263,7 @@ def outcome(fitted: Fitted, problem: Problem, settings: Settings) -> Outcome:
     images, variance = fitted.images, fitted.variance
     if settings.draws == "fused":
         top = settings.top(len(problem.sources))
-        return Outcome(top * images[0], problem.gains, top * np.sqrt(variance[0]))
+        return Outcome(top * images[0], top * np.sqrt(variance[0]), problem.gains, problem.sources)
     if settings.denoised_share:
         images = images + settings.denoised_share * (problem.denoised - images)
     deviations = np.sqrt(variance)
@@ -273,4 +274,5 @@ def outcome(fitted: Fitted, problem: Problem, settings: Settings) -> Outcome:
         [(model.unclip(image + spread) - model.unclip(image - spread)) / 2 for model, image, spread in pairs]
     )
     gains = patch_gains(sources, settings.patch)
-    return Outcome(closed_form(sources, gains), gains, np.sqrt((gains**2 * stretched**2).sum(axis=0)))
+    deviation = np.sqrt((gains**2 * stretched**2).sum(axis=0))
+    return Outcome(closed_form(sources, gains), deviation, gains, sources)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ...errors import DeviceError
 from ...noise import NoiseModel, estimate_noise
 from ...progress import Progress, ignore, subrange
-from ..headroom import within_range
+from ..exposure import expose
 from ..pca import gain_shares
 from ..types import Fused, SliceFusion, Stack, stack_slices
 from .settings import Settings
@@ -108,7 +108,7 @@ class DeepImagePrior(Settings):
         from .problem import Problem
 
         depth = sources.shape[1]
-        done: dict[int, SliceFusion] = {}
+        done: dict[int, _Slice] = {}
         for z in range(depth):
             problem = Problem(sources[:, z], noise, self.patch)
             if problem.noise_level < self.noise_floor:
@@ -126,7 +126,9 @@ class DeepImagePrior(Settings):
             if self.warm_start and not key_state:
                 key_state = engine.remember()
         progress(1.0, f"{depth} slices fused")
-        return stack_slices([done[z] for z in range(depth)])
+        fused = stack_slices([done[z].fusion for z in range(depth)], clip=False)
+        drawn = np.stack([done[z].sources for z in range(depth)], axis=1)
+        return expose(fused, self.exposure, drawn, sources)
 
     def _batches(self, noisy: list[int], sources: Stack) -> Iterable[SliceBatch]:
         from .slice_order import cold_order, warm_order
@@ -140,7 +142,7 @@ class DeepImagePrior(Settings):
 
     def _fit(
         self, engine: Engine, problems: list[Problem], batch: SliceBatch, name: str, progress: Progress
-    ) -> list[SliceFusion]:
+    ) -> list[_Slice]:
         """The slices of one batch, those that do not count as well."""
         run = engine.start(problems, fresh=batch.start == "fresh")
         while run.goes_on():
@@ -148,20 +150,19 @@ class DeepImagePrior(Settings):
             engine.step()
         return [self._result(run.fitted(i), problem) for i, problem in enumerate(problems)]
 
-    def _result(self, fitted: Fitted, problem: Problem) -> SliceFusion:
+    def _result(self, fitted: Fitted, problem: Problem) -> _Slice:
         from .engine import outcome
 
-        fused, gains, deviation = outcome(fitted, problem, self)
+        fused, deviation, gains, sources = outcome(fitted, problem, self)
         info = {
             "iterations": fitted.steps,
             "stop_reason": fitted.stop_reason,
             "distances": fitted.curve,
             **_facts(problem, fused),
         }
-        image = within_range(fused, len(problem.sources), self.headroom)
-        return SliceFusion(image, {**gain_shares(gains), "uncertainty": deviation}, info)
+        return _Slice(SliceFusion(fused, {**gain_shares(gains), "uncertainty": deviation}, info), sources)
 
-    def _closed_form(self, problem: Problem) -> SliceFusion:
+    def _closed_form(self, problem: Problem) -> _Slice:
         info = {
             "iterations": 0,
             "stop_reason": f"noise of {problem.noise_level:.4f} is below noise_floor={self.noise_floor:g}: "
@@ -169,10 +170,15 @@ class DeepImagePrior(Settings):
             "distances": [],
             **_facts(problem, problem.target),
         }
-        image = within_range(problem.target, len(problem.sources), self.headroom)
-        return SliceFusion(
-            image, {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}, info
-        )
+        maps = {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}
+        return _Slice(SliceFusion(problem.target, maps, info), problem.sources)
+
+
+class _Slice(NamedTuple):
+    """A slice before exposure, and the sources (n, y, x) that it is the closed form of."""
+
+    fusion: SliceFusion
+    sources: np.ndarray
 
 
 def _numbers(batch: SliceBatch) -> str:

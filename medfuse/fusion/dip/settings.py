@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...errors import ParameterError
+from ..exposure import EXPOSURES
 from ..gains import PATCH
-from ..headroom import HEADROOMS
 from ..parameters import check_parameters, parameter
 
 __all__ = ["Settings"]
@@ -28,6 +28,7 @@ _RECORRUPTED: Mapping[str, Any] = {
     "keep": "average",
     "warm_start": True,
     "noise_floor": 0.015,
+    "exposure": "measured",
 }
 
 
@@ -95,8 +96,8 @@ class Settings:
     noise_floor: float = parameter(
         0.0, "noise (standard deviation in the target) below which the target itself is returned", minimum=0.0
     )
-    headroom: str = parameter(
-        "clip", "what to do where the fused image exceeds 1: see medfuse.fusion.headroom", choices=HEADROOMS
+    exposure: str = parameter(
+        "clip", "how X0, which exceeds 1, is shown: see medfuse.fusion.exposure", choices=EXPOSURES
     )
     precision: str = parameter(
         "float32",
@@ -138,4 +139,4 @@ class Settings:
 
     def top(self, n_sources: int) -> float:
         """The fused value that a network's 1 stands for: 1 where clipping is meant, else √n."""
-        return 1.0 if self.draws == "sources" or self.headroom == "clip" else math.sqrt(n_sources)
+        return 1.0 if self.draws == "sources" or self.exposure == "clip" else math.sqrt(n_sources)

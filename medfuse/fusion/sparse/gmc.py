@@ -16,15 +16,16 @@ thresholding of W T for l1, firm thresholding with thresholds λ and λ/γ for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ...progress import Progress, ignore
-from ..gains import PATCH, closed_form, patch_gains
+from ..exposure import EXPOSURES, expose
+from ..gains import PATCH
 from ..parameters import check_parameters, parameter
-from ..pca import gain_shares
+from ..pca import closed_forms
 from ..types import Fused, SliceFusion, Stack, map_slices
 
 __all__ = ["SparseGMC", "firm_threshold", "forward_backward", "gmc_penalty", "soft_threshold"]
@@ -44,7 +45,7 @@ class SparseGMC:
     penalty and the iteration: Selesnick, "Sparse regularization via convex analysis", IEEE Trans. Signal
     Processing 65 (2017), doi:10.1109/TSP.2017.2711501.  Defaults are those of the authors' code.  Differs
     from it: gains with Σ β_i² = 1 as in `dip`, the approximation is not penalised, iterations go on until
-    they settle, and the result keeps its grey values instead of being stretched to [0, 1].
+    they settle, and the result is not stretched to [0, 1] slice by slice but exposed as that of `pca`.
     """
 
     penalty: str = parameter("gmc", "what is asked of the coefficients", choices=("gmc", "l1"))
@@ -58,19 +59,24 @@ class SparseGMC:
         1e-6, "stop where no coefficient changes by more than this in a step", minimum=0.0
     )
     patch: int = parameter(PATCH, "side of the patches that estimate the gains, in pixels", minimum=1)
+    exposure: str = parameter(
+        "measured", "how X0, which exceeds 1, is shown: see medfuse.fusion.exposure", choices=EXPOSURES
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self)
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
-        return map_slices(self._fuse_slice, sources, progress)
+        target = closed_forms(sources, self.patch)
+        fused = map_slices(self._shrink, target.array[None], progress, clip=False)
+        fused = replace(fused, maps=target.maps)
+        return expose(fused, self.exposure, sources, sources, measured=target.array)
 
-    def _fuse_slice(self, sources: Stack) -> SliceFusion:
+    def _shrink(self, targets: Stack) -> SliceFusion:
         import pywt
 
-        gains = patch_gains(sources, self.patch)
-        target = closed_form(sources, gains)
+        target = targets[0].astype(float)
         padding = [(0, -side % 2**self.levels) for side in target.shape]
         base, *bands = pywt.wavedec2(
             np.pad(target, padding, mode="symmetric"), "haar", mode="periodization", level=self.levels
@@ -78,7 +84,7 @@ class SparseGMC:
         solved = self._solve(np.concatenate([band.ravel() for level in bands for band in level]))
         image = pywt.waverec2([base, *_like(bands, solved.coefficients)], "haar", mode="periodization")
         info = {"iterations": solved.iterations, "last_change": solved.change}
-        return SliceFusion(image[: target.shape[0], : target.shape[1]], gain_shares(gains), info)
+        return SliceFusion(image[: target.shape[0], : target.shape[1]], info=info)
 
     def _solve(self, observed: np.ndarray) -> Solved:
         concavity = self.concavity if self.penalty == "gmc" else 0.0
