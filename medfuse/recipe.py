@@ -71,7 +71,7 @@ class Recipe:
         For a value that is not allowed.  :meth:`build_method` checks the method and its parameters.
     """
 
-    method: str = "dip"
+    method: str = "auto"
     preset: str = "auto"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     registration: str = "rigid"

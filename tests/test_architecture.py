@@ -20,7 +20,7 @@ PACKAGE = Path(medfuse.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 INSIDE = {
-    "fusion": ({"pca", "simple", "multiscale"}, {"dip", "networks", "sparse"}),
+    "fusion": ({"pca", "simple", "multiscale"}, {"dip", "networks", "sparse"}, {"auto"}),
     "io": (
         {"formats", "dicom", "transforms", "landmarks"},
         {"archive", "hashes", "volume_files"},

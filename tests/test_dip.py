@@ -13,7 +13,7 @@ from torch import nn
 
 from medfuse import Geometry
 from medfuse.errors import Cancelled, DeviceError, ParameterError, UnknownNameError
-from medfuse.fusion import METHODS, fuse, make_method
+from medfuse.fusion import METHODS, fuse, make_method, values_of
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
 from medfuse.fusion.dip.problem import Problem, reflect_padding
@@ -337,11 +337,13 @@ class TestOnNoise:
         np.testing.assert_allclose(fused.array, fuse(both, "pca").array, atol=1e-6)
         assert fused.info["iterations"] == [0, 0]
         assert "the closed form cannot be improved" in fused.info["stop_reason"][0]
-        assert fused.info["notes"][0].startswith("dip: in 2 of 2 slices the noise is below noise_floor=0.015")
+        assert (fused.info["ran"]["key"], fused.info["ran"]["why"]) == ("pca", "no noise to remove")
+        assert fused.info["ran"]["parameters"] == values_of(PatchPCA())
+        assert "notes" not in fused.info
         assert fused.maps["uncertainty"].max() < 0.05
         noisy = fuse(noisy, make_method(DeepImagePrior, {"device": "cpu", "steps": 2}, "fast"))
         assert noisy.info["iterations"] == [2]
-        assert noisy.info["notes"] == []
+        assert "ran" not in noisy.info
         assert noisy.info["noise"][0] > 3 * 0.015 > 3 * fused.info["noise"][0]
 
     def test_more_steps_do_not_learn_the_noise(self):

@@ -177,7 +177,9 @@ class TestFolder:
         assert sorted(iterations)[-1] == 4  # the key slice; its neighbours start warm
         assert iterations.count(4) == 1
         assert set(iterations) == {4, 2, 0}  # and slices without noise need no fit
-        assert any("the closed form cannot be improved" in note for note in facts["warnings"])
+        why, depth = facts["method"]["why"], len(iterations)
+        assert why == f"pca in {iterations.count(0)} of {depth} slices, where there is no noise to remove"
+        assert facts["method"]["asked"] == "dip"
         assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "baselines", "score"}
         assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
 

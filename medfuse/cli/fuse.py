@@ -25,7 +25,7 @@ def fuse(
     inputs: InputOptions,
     how: RunOptions,
     method: Annotated[
-        str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: dip]")
+        str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: auto]")
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Preset of the method; auto suits the device. [default: auto]")

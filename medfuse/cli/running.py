@@ -32,8 +32,8 @@ def run(
         progress(0.97, "writing")
         report = write(result, how.output, how.overwrite)
         progress(1.0, "done")
-    for label, registration in zip(result.labels[1:], result.registrations, strict=True):
-        typer.echo(f"registration of {label}: {registration.verdict}", err=True)
+    for line in result.summary:
+        typer.echo(line, err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
     return report

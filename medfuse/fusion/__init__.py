@@ -13,6 +13,7 @@ from ..registry import Registry
 from ..sources import Sources, Stack
 from .measured import fuse_measured
 from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
+from .ran import Ran, what_ran
 from .saturation import with_saturation_checked
 from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
 
@@ -21,6 +22,7 @@ __all__ = [
     "Fused",
     "FusionMethod",
     "Parameter",
+    "Ran",
     "SliceFusion",
     "check_sources",
     "fuse",
@@ -29,11 +31,13 @@ __all__ = [
     "parameters_of",
     "presets_of",
     "values_of",
+    "what_ran",
 ]
 
 METHODS: Registry[type[FusionMethod]] = Registry(
     "fusion method",
     {
+        "auto": "medfuse.fusion.auto:Auto",
         "dip": "medfuse.fusion.dip.method:DeepImagePrior",
         "pca": "medfuse.fusion.pca:PatchPCA",
         "vgg": "medfuse.fusion.networks.vgg:VGGFusion",
@@ -52,7 +56,9 @@ METHODS: Registry[type[FusionMethod]] = Registry(
 """key -> the method's class; ``make_method`` builds one with parameters."""
 
 
-def fuse(sources: Stack | Sources, method: str | FusionMethod = "dip", progress: Progress = ignore) -> Fused:
+def fuse(
+    sources: Stack | Sources, method: str | FusionMethod = "auto", progress: Progress = ignore
+) -> Fused:
     """Fuse ``sources`` with a method, given by its registry key (default parameters) or as a value.
 
     Parameters

@@ -38,7 +38,8 @@ Array = npt.NDArray[np.float64]
 
 _KNEE = 0.8
 _BLACK, _BRIGHT = 0.02, 0.995  # shares of the voxels below black, of the foreground below bright
-_RANKS = np.linspace(0, 1, 513)
+_PIECES = 64
+_STEEPEST = 2.0
 _MOST_VOXELS = 1_000_000  # that are ranked; more change nothing that can be seen
 _BELOW_WHITE = 254 / 255
 
@@ -131,10 +132,10 @@ class _Ends(NamedTuple):
 
 
 def _ends(image: np.ndarray, sources: np.ndarray, where: npt.NDArray[np.bool_]) -> _Ends:
-    black = float(_quantile(image.ravel(), _BLACK))
-    bright = float(_quantile(image[where], _BRIGHT))
-    to_black = min(black, *(float(_quantile(source.ravel(), _BLACK)) for source in sources))
-    to_bright = max(float(_quantile(source[where], _BRIGHT)) for source in sources)
+    black = _quantile(image.ravel(), _BLACK)
+    bright = _quantile(image[where], _BRIGHT)
+    to_black = min(black, *(_quantile(source.ravel(), _BLACK) for source in sources))
+    to_bright = max(_quantile(source[where], _BRIGHT) for source in sources)
     if bright <= black:  # an image without contrast
         black, to_black = 0.0, 0.0
     return _Ends(black, bright, to_black, to_bright)
@@ -148,15 +149,27 @@ def _line(ends: _Ends) -> Curve:
 
 
 def _matching(image: np.ndarray, brightest: np.ndarray, where: npt.NDArray[np.bool_], ends: _Ends) -> Curve:
-    """The values of the image in the foreground to those of the brightest source, rank by rank."""
-    values, wanted = _quantile(image[where], _RANKS), _quantile(brightest[where], _RANKS)
+    """The values of the image in the foreground to those of the brightest source, rank by rank.
+
+    Both are averaged over a 64th of the range, so that sources of few grey levels make no staircase, and
+    what is steeper than twice the line is flattened, from black on.
+    """
+    values, wanted = np.sort(_some(image[where])), np.sort(_some(brightest[where]))
     black = _quantile(brightest.ravel(), _BLACK)
     if wanted[-1] > black:
         wanted = ends.to_black + (wanted - black) * (wanted[-1] - ends.to_black) / (wanted[-1] - black)
-    return _through([0.0, *values], [0.0, *wanted.clip(0, 1)])
+    starts = np.unique(np.searchsorted(values, np.linspace(0, values[-1], _PIECES + 1)[:-1]))
+    counts = np.diff(np.append(starts, len(values)))
+    wanted = wanted.clip(0, 1)
+    knots, means = (np.add.reduceat(one, starts) / counts for one in (values, wanted))
+    steepest = _STEEPEST * (ends.to_bright - ends.to_black) / (ends.bright - ends.black)
+    knots, means = (np.array([0.0, *inner, end[-1]]) for inner, end in ((knots, values), (means, wanted)))
+    for i, step in enumerate(np.diff(knots), 1):
+        means[i] = min(means[i], means[i - 1] + steepest * step)
+    return _through(knots, means)
 
 
-def _through(knots: list[float], values: list[float]) -> Curve:
+def _through(knots: npt.ArrayLike, values: npt.ArrayLike) -> Curve:
     """The growing curve through points in order; where several have one knot, through their mean."""
     unique, which = np.unique(np.asarray(knots, dtype=float), return_inverse=True)
     means = np.bincount(which, values) / np.bincount(which)
@@ -164,9 +177,14 @@ def _through(knots: list[float], values: list[float]) -> Curve:
     return Curve(unique, np.maximum.accumulate(means))
 
 
-def _quantile(values: np.ndarray, share: float | Array) -> Array:
+def _quantile(values: np.ndarray, share: float) -> float:
+    return float(np.quantile(_some(values), share))
+
+
+def _some(values: np.ndarray) -> Array:
+    """Enough of ``values`` (k,) for their distribution."""
     step = values.size // _MOST_VOXELS | 1  # odd, so as not to fall into step with the rows
-    return np.quantile(values[::step].astype(float), share)
+    return values[::step].astype(float)
 
 
 def _less_white(curve: Curve, image: np.ndarray, given: np.ndarray) -> Curve:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..colour import combine_chroma, merge_colour, split_colour
-from ..fusion import METHODS, Fused, FusionMethod, fuse, make_method
+from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, what_ran
 from ..intensity import Window
 from ..metrics import Scores, evaluate
 from ..progress import Progress, ignore, subrange
@@ -38,13 +38,13 @@ class StudyResult(Aligned):
     Parameters
     ----------
     method:
-        The configured method, after presets.
+        The configured method that was asked for, after presets; see :attr:`ran`.
     fused:
         The method's result.
     baselines:
         Key -> result of the other methods shown for comparison.
     scores:
-        Key -> scores of the chosen method (first) and of the baselines.
+        Key -> scores of the method that ran (first) and of the baselines.
     noise:
         Scores that noise does not raise, where it was found in the sources; None where they are clean.
 
@@ -56,6 +56,16 @@ class StudyResult(Aligned):
     baselines: Mapping[str, np.ndarray]
     scores: Mapping[str, Scores]
     noise: NoiseScores | None = None
+
+    @property
+    def ran(self) -> Ran:
+        """The method that the result came from: not always the one that was asked for."""
+        return what_ran(self.recipe.method, self.method, self.fused)
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Lines for the terminal: what ran, then the verdict on each registration."""
+        return (f"fused by {self.ran.title}", *super().summary)
 
     @property
     def fused_volume(self) -> Volume:
@@ -105,10 +115,11 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     sources = aligned.sources
     with clock("fuse"):
         fused = fuse(sources, method, subrange(progress, 0.25, 0.8))
+        ran = what_ran(recipe.method, method, fused).key
     with clock("baselines"):
-        baselines = _baselines(sources, recipe.method, subrange(progress, 0.8, 0.9))
+        baselines = _baselines(sources, ran, subrange(progress, 0.8, 0.9))
     with clock("score"):
-        results = {recipe.method: fused.array, **baselines}
+        results = {ran: fused.array, **baselines}
         scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 0.95))
         noise = score_noise(sources, results, recipe.profile, subrange(progress, 0.95, 1.0))
     known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
@@ -117,8 +128,8 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores, noise=noise)
 
 
-def _baselines(sources: Sources, chosen: str, progress: Progress) -> dict[str, np.ndarray]:
-    rivals = _rivals(chosen)
+def _baselines(sources: Sources, ran: str, progress: Progress) -> dict[str, np.ndarray]:
+    rivals = _rivals(ran)
     results = {}
     for i, (key, rival) in enumerate(rivals.items()):
         part = subrange(progress, i / len(rivals), (i + 1) / len(rivals))
@@ -131,9 +142,9 @@ def _named(progress: Progress, key: str) -> Progress:
     return lambda fraction, message: progress(fraction, f"baseline {key}: {message}")
 
 
-def _rivals(chosen: str) -> dict[str, FusionMethod]:
-    rivals = {key: METHODS[key]() for key in BASELINES if key != chosen}
-    if chosen == "dip":
+def _rivals(ran: str) -> dict[str, FusionMethod]:
+    rivals = {key: METHODS[key]() for key in BASELINES if key != ran}
+    if ran == "dip":
         rivals["pca_nlm"] = make_method(METHODS["pca"], {"denoise": "nlm", "unclip": True})
     return rivals
 

@@ -70,6 +70,12 @@ class Aligned:
         names = _order(len(self.volumes))
         return tuple(f"{name} {one.modality}" for name, one in zip(names, self.volumes, strict=True))
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Lines for the terminal: the verdict on each registration."""
+        pairs = zip(self.labels[1:], self.registrations, strict=True)
+        return tuple(f"registration of {label}: {one.verdict}" for label, one in pairs)
+
 
 def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     """Read and register the volumes of one study and bring them onto one grid.  Nothing is written.

@@ -56,7 +56,7 @@ def write_registrations(aligned: Aligned, folder: Path) -> None:
 
 def _description(result: StudyResult) -> str:
     modalities = "+".join(dict.fromkeys(volume.modality for volume in result.volumes))
-    return f"fused {modalities} ({result.recipe.method}), not for diagnosis"
+    return f"fused {modalities} ({result.ran.key}), not for diagnosis"
 
 
 def _derivation(result: StudyResult) -> str:
@@ -65,6 +65,6 @@ def _derivation(result: StudyResult) -> str:
         for label, one in zip(result.labels[1:], result.registrations, strict=True)
     )
     return (
-        f"Fused from {', '.join(result.labels)} by medfuse {__version__}, method {result.recipe.method}; "
+        f"Fused from {', '.join(result.labels)} by medfuse {__version__}, method {result.ran.title}; "
         f"{transforms}. For research use, not for diagnosis."
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from ..fusion import parameters_of
+from ..fusion import METHODS, parameters_of
 from ..metrics import METRICS, Scores
 from ..pipeline import Aligned, StudyResult
 from .figures import along_slices, panel
@@ -31,7 +31,7 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
     voxel = central_voxel(result.sources.array)
     return _template("report.html").render(
         facts=facts,
-        title=f"{result.recipe.method}: {' + '.join(result.labels)}",
+        title=f"{result.ran.title}: {' + '.join(result.labels)}",
         grid=result.volumes[0].geometry.describe(),
         pictures=_pictures(result, voxel),
         comparison=_comparison(result, voxel),
@@ -75,14 +75,14 @@ def _pictures(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[st
     count = len(result.volumes)
     rows = []
     for name, row in pictures(result, voxel):
-        fused = (f"fused ({result.recipe.method})", panel(plane(shown, geometry, name, voxel)))
+        fused = (f"fused: {result.ran.title}", panel(plane(shown, geometry, name, voxel)))
         rows.append((name, [*row[:count], fused, *row[count:]]))
     return rows
 
 
 def _comparison(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:
     geometry = result.volumes[0].geometry
-    images = {result.recipe.method: result.fused.array, **result.baselines}
+    images = {result.ran.key: result.fused.array, **result.baselines}
     return [(key, panel(plane(array, geometry, "axial", voxel))) for key, array in images.items()]
 
 
@@ -135,7 +135,7 @@ def score_text(value: float, spread: float | None = None) -> str:
 
 
 def _keys(result: StudyResult) -> list[str]:
-    return list(result.scores[result.recipe.method].per_slice)
+    return list(result.scores[result.ran.key].per_slice)
 
 
 def _best(key: str, values: list[float]) -> float | None:
@@ -155,5 +155,5 @@ def _plots(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def _parameters(result: StudyResult) -> list[tuple[str, Any, str]]:
-    known = parameters_of(type(result.method))
-    return [(name, getattr(result.method, name), one.doc) for name, one in known.items()]
+    known = parameters_of(METHODS[result.ran.key])
+    return [(name, value, known[name].doc) for name, value in result.ran.parameters.items()]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..fusion import values_of
 from ..landmarks import LandmarkFit, rms
 from ..metrics import METRICS, Metric, Scores
 from ..pipeline import Aligned, NoiseScores, StudyResult
@@ -43,11 +42,11 @@ def provenance(result: StudyResult) -> dict[str, Any]:
     """
     return {
         **aligned_facts(result),
-        "method": {"key": result.recipe.method, "parameters": values_of(result.method)},
-        "result": _plain(result.fused.info),
+        "method": asdict(result.ran),
+        "result": _plain({k: v for k, v in result.fused.info.items() if k != "ran"}),
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
         "noise": None if result.noise is None else _noise(result.noise),
-        "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.recipe.method].per_slice},
+        "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.ran.key].per_slice},
     }
 
 

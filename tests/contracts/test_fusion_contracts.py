@@ -27,6 +27,7 @@ QUICK = {  # key -> parameters that make a run short; the laws hold for any
     "dip": {"steps": 3, "width": 4, "scales": 2, "skip_channels": 2, "output_channels": 2},
 }
 IDENTICAL = {  # key -> largest difference from the source when all sources are that source
+    "auto": 1e-6,
     "average": 1e-6,
     "maximum": 0,
     "pca": 1e-6,

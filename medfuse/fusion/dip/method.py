@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from ...errors import DeviceError
 from ...noise import NoiseModel, estimate_noise
 from ...progress import Progress, ignore, subrange
 from ..exposure import expose
-from ..pca import gain_shares
+from ..pca import PatchPCA, gain_shares
+from ..ran import handed_over
 from ..types import Fused, SliceFusion, Stack, stack_slices
 from .settings import Settings
+from .verdict import NO_NOISE, are_worth_denoising
 
 if TYPE_CHECKING:
     import torch
@@ -85,20 +87,19 @@ class DeepImagePrior(Settings):
             "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
             "device": str(device),
             "threads": torch.get_num_threads(),  # on a CPU their number decides the order of sums
-            "notes": self._notes(fused.info["iterations"]),
+            **self._ran(fused.info["iterations"]),
         }
         return Fused(fused.array, fused.maps, {**fused.info, **facts})
 
-    def _notes(self, iterations: list[int]) -> list[str]:
-        """What a reader must know of the result."""
-        kept = sum(steps == 0 for steps in iterations)
-        if not kept:
-            return []
-        return [
-            f"dip: in {kept} of {len(iterations)} slices the noise is below "
-            f"noise_floor={self.noise_floor:g}: the closed form cannot be improved there and is the result "
-            "(method pca)"
-        ]
+    def _ran(self, iterations: list[int]) -> dict[str, Any]:
+        """The fact ``ran``, where the closed form is the result of some slices or of all."""
+        kept, depth = sum(steps == 0 for steps in iterations), len(iterations)
+        if kept == depth:
+            return {"ran": handed_over("pca", PatchPCA(self.patch, exposure=self.exposure), NO_NOISE)}
+        if kept:
+            why = f"pca in {kept} of {depth} slices, where there is {NO_NOISE}"
+            return {"ran": handed_over("dip", self, why)}
+        return {}
 
     def _fuse_stack(
         self, sources: Stack, noise: tuple[NoiseModel, ...], device: torch.device, progress: Progress
@@ -108,11 +109,9 @@ class DeepImagePrior(Settings):
         from .problem import Problem
 
         depth = sources.shape[1]
-        done: dict[int, _Slice] = {}
-        for z in range(depth):
-            problem = Problem(sources[:, z], noise, self.patch)
-            if problem.noise_level < self.noise_floor:
-                done[z] = self._closed_form(problem)
+        worth = are_worth_denoising(sources, noise, self.patch, self.noise_floor)
+        clean = (z for z in range(depth) if not worth[z])
+        done = {z: self._closed_form(Problem(sources[:, z], noise, self.patch)) for z in clean}
         engine = Engine(self, noise, device)
         key_state: list[torch.Tensor] = []
         for batch in self._batches([z for z in range(depth) if z not in done], sources):

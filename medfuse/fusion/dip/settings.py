@@ -11,6 +11,7 @@ from ...errors import ParameterError
 from ..exposure import EXPOSURES
 from ..gains import PATCH
 from ..parameters import check_parameters, parameter
+from .verdict import NOISE_FLOOR
 
 __all__ = ["Settings"]
 
@@ -27,7 +28,7 @@ _RECORRUPTED: Mapping[str, Any] = {
     "output_channels": 1,
     "keep": "average",
     "warm_start": True,
-    "noise_floor": 0.015,
+    "noise_floor": NOISE_FLOOR,
     "exposure": "measured",
 }
 

@@ -1,0 +1,67 @@
+"""The method that looks at the noise first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ..noise import estimate_noise
+from ..progress import Progress, ignore
+from .dip.method import DeepImagePrior
+from .dip.verdict import NO_NOISE, are_worth_denoising
+from .exposure import EXPOSURES
+from .gains import PATCH
+from .parameters import check_parameters, make_method, parameter
+from .pca import PatchPCA
+from .ran import handed_over
+from .types import Fused, FusionMethod, Stack
+
+__all__ = ["Auto"]
+
+_PRESETS = ("auto", *DeepImagePrior.PRESETS)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """`dip` where the noise that is found is worth it, else `pca`; named after what ran.
+
+    The noise of each source is estimated.  Where it reaches the noise floor of `dip` in the closed form of
+    any slice, `dip` runs with `preset`; else nothing could be gained, and `pca` is the result.
+
+    Source: see `dip` and `pca`; the estimate of the noise: `medfuse.noise.estimation`.
+    """
+
+    preset: str = parameter("auto", "preset of `dip`, should it run", choices=_PRESETS)
+    exposure: str = parameter(
+        "measured", "how what exceeds 1 is shown: see medfuse.fusion.exposure", choices=EXPOSURES
+    )
+    seed: int = parameter(1, "seed of `dip`", minimum=0)
+    device: str = parameter("auto", "of `dip`: auto, cpu, cuda, cuda:N or mps")
+
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {name: {"preset": name} for name in _PRESETS[1:]}
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+
+    @staticmethod
+    def auto_preset(device: str) -> str:
+        """That of `dip`; a device that is not there is refused before any work."""
+        return DeepImagePrior.auto_preset(device)
+
+    def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
+        """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
+        progress(0.0, "estimating the noise")
+        noise = tuple(estimate_noise(source) for source in sources)
+        if any(are_worth_denoising(sources, noise, PATCH)):
+            ran, method = "dip", self._dip()
+            why = "noise found"
+        else:
+            ran, method = "pca", PatchPCA(exposure=self.exposure)
+            why = NO_NOISE
+        fused = method(sources, progress)
+        return replace(fused, info={"ran": handed_over(ran, method, why), **fused.info})
+
+    def _dip(self) -> FusionMethod:
+        values = {"exposure": self.exposure, "seed": self.seed, "device": self.device}
+        return make_method(DeepImagePrior, values, self.preset)

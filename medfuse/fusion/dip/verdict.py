@@ -1,0 +1,26 @@
+"""Whether the noise of a slice is worth more than the closed form: the one rule for `dip` and `auto`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...noise import NoiseModel
+from .problem import Problem
+
+__all__ = ["NOISE_FLOOR", "NO_NOISE", "are_worth_denoising"]
+
+NOISE_FLOOR = 0.015
+"""Standard deviation of the noise in T below which the closed form cannot be improved."""
+
+NO_NOISE = "no noise to remove"
+"""Why the closed form is the result: words for titles."""
+
+
+def are_worth_denoising(
+    sources: np.ndarray, noise: Sequence[NoiseModel], patch: int, noise_floor: float = NOISE_FLOOR
+) -> list[bool]:
+    """For each slice of ``sources`` (n, z, y, x): whether the noise in its closed form reaches the floor."""
+    problems = (Problem(sources[:, z], noise, patch) for z in range(sources.shape[1]))
+    return [problem.noise_level >= noise_floor for problem in problems]
