@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ..noise import estimate_noise
+from ..noise import estimate_noise, is_worth_denoising
 from ..progress import Progress, ignore
 from .dip.method import DeepImagePrior
-from .dip.verdict import NO_NOISE, are_worth_denoising
+from .dip.verdict import NO_NOISE
 from .exposure import EXPOSURES
-from .gains import PATCH
 from .parameters import check_parameters, make_method, parameter
 from .pca import PatchPCA
 from .ran import handed_over
@@ -26,10 +25,10 @@ _PRESETS = ("auto", *DeepImagePrior.PRESETS)
 class Auto:
     """`dip` where the noise that is found is worth it, else `pca`; named after what ran.
 
-    The noise of each source is estimated.  Where it reaches the noise floor of `dip` in the closed form of
-    any slice, `dip` runs with `preset`; else nothing could be gained, and `pca` is the result.
+    The noise of each source is estimated.  Where removing it gains more than it costs, `dip` runs with
+    `preset`; else `pca` does.
 
-    Source: see `dip` and `pca`; the estimate of the noise: `medfuse.noise.estimation`.
+    Source: see `dip` and `pca`; the estimate of the noise and the verdict on it: `medfuse.noise`.
     """
 
     preset: str = parameter("auto", "preset of `dip`, should it run", choices=_PRESETS)
@@ -53,7 +52,7 @@ class Auto:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
         progress(0.0, "estimating the noise")
         noise = tuple(estimate_noise(source) for source in sources)
-        if any(are_worth_denoising(sources, noise, PATCH)):
+        if is_worth_denoising(noise):
             ran, method = "dip", self._dip()
             why = "noise found"
         else:

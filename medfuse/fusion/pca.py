@@ -27,7 +27,7 @@ class PatchPCA:
     each source is estimated and removed first: the simple rival of `dip` on noisy data.  What
     clipping did to the noise stays: a dark background too bright, unless `unclip` takes it back.
 
-    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising by
+    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising:
     see `medfuse.noise`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
     """
 

@@ -1,4 +1,4 @@
-"""Whether the noise of a slice is worth more than the closed form: the one rule for `dip` and `auto`."""
+"""Which slices `dip` leaves to the closed form, because there is no noise in it."""
 
 from __future__ import annotations
 
