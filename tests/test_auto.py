@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from medfuse import Geometry, Recipe, Study, Volume, run_study, write_result, write_volume
+from medfuse import Geometry, InputVolume, Recipe, Study, Volume, run_study, write_result, write_volume
 from medfuse.errors import DeviceError, UnknownNameError
 from medfuse.fusion import METHODS, Fused, fuse, make_method, values_of, what_ran
 from medfuse.fusion.auto import Auto
@@ -97,7 +97,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["auto", "dip"])
 def result(request, files):
-    study = Study(files / "ct.nii.gz", (files / "mr.nii.gz",), modalities=("MR", "MR"))
+    study = Study(*(InputVolume(files / f"{name}.nii.gz", "MR") for name in ("ct", "mr")))
     recipe = Recipe(method=request.param, registration="none", profile="ma2021", device="cpu")
     return run_study(study, recipe)
 

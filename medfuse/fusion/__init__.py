@@ -56,9 +56,7 @@ METHODS: Registry[type[FusionMethod]] = Registry(
 """key -> the method's class; ``make_method`` builds one with parameters."""
 
 
-def fuse(
-    sources: Stack | Sources, method: str | FusionMethod = "auto", progress: Progress = ignore
-) -> Fused:
+def fuse(sources: Stack | Sources, method: str | FusionMethod = "auto", progress: Progress = ignore) -> Fused:
     """Fuse ``sources`` with a method, given by its registry key (default parameters) or as a value.
 
     Parameters
