@@ -76,7 +76,9 @@ class TestBuildMethod:
         assert Recipe(method="average", device="cpu", seed=4).build_method() == Average()
 
     def test_parameters_win(self):
-        recipe = Recipe(preset="fast", seed=4, parameters={"seed": 8, "steps": "5"}, device="cpu")
+        recipe = Recipe(
+            method="dip", preset="fast", seed=4, parameters={"seed": 8, "steps": "5"}, device="cpu"
+        )
         method = recipe.build_method()
         assert isinstance(method, DeepImagePrior)
         assert (method.seed, method.steps, method.width) == (8, 5, 16)
