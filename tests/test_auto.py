@@ -12,7 +12,6 @@ from medfuse import Geometry, InputVolume, Recipe, Study, Volume, run_study, wri
 from medfuse.errors import DeviceError, UnknownNameError
 from medfuse.fusion import METHODS, Fused, fuse, make_method, values_of, what_ran
 from medfuse.fusion.auto import Auto
-from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.pca import PatchPCA
 from medfuse.report.dicom import _derivation, _description
 
@@ -71,20 +70,6 @@ class TestTitle:
     def test_names_what_ran(self, asked, info, title):
         fused = Fused(np.zeros((1, 2, 2), np.float32), info=info)
         assert what_ran(asked, PatchPCA(), fused).title == title
-
-    def test_dip_tells_of_the_slices_that_it_left(self):
-        sources = np.concatenate([scene(), scene(0.1), scene()], axis=1)
-        noisy = sources.copy()
-        noisy[:, 1] += 0.05 * np.random.default_rng(1).standard_normal(noisy[:, 1].shape)
-        method = make_method(DeepImagePrior, {"device": "cpu", "steps": 2, "noise_floor": 0.05}, "fast")
-        fused = fuse(noisy.clip(0, 1).astype(np.float32), method)
-        left = fused.info["iterations"].count(0)
-        ran = what_ran("dip", method, fused)
-        if left == 3:
-            assert ran.title == f"pca (dip: {NO_NOISE})"
-        else:
-            assert ran.title == f"dip (pca in {left} of 3 slices, where there is {NO_NOISE})"
-            assert ran.parameters == values_of(method)
 
 
 @pytest.fixture(scope="module")

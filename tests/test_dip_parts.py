@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from medfuse.fusion import fuse, make_method
+from medfuse.fusion import fuse, make_method, what_ran
 from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
@@ -20,6 +20,7 @@ from medfuse.fusion.dip.settings import Settings
 from medfuse.fusion.dip.slice_order import SliceBatch
 from medfuse.fusion.dip.stopping import Discrepancy, LeastVariance, Never
 from medfuse.fusion.gains import closed_form, patch_gains
+from medfuse.fusion.pca import PatchPCA
 from medfuse.noise import NoiseModel, denoise
 
 TINY = {"width": 4, "scales": 1, "skip_channels": 2, "output_channels": 1, "device": "cpu"}
@@ -228,11 +229,11 @@ class TestEngine:
             assert abs(np.corrcoef(noise[0, 0].ravel(), noise[0, 1].ravel())[0, 1]) < 0.2
 
     @pytest.mark.parametrize("draws", ["fused", "sources"])
-    @pytest.mark.parametrize("headroom", ["clip", "rescale"])
-    def test_what_is_fitted_and_its_noise(self, draws, headroom):
-        engine, (problem,) = engine_of(draws=draws, headroom=headroom, input="sources")
+    @pytest.mark.parametrize("exposure", ["clip", "rescale"])
+    def test_what_is_fitted_and_its_noise(self, draws, exposure):
+        engine, (problem,) = engine_of(draws=draws, exposure=exposure, input="sources")
         engine.start([problem])
-        top = math.sqrt(2) if (draws, headroom) == ("fused", "rescale") else 1.0
+        top = math.sqrt(2) if (draws, exposure) == ("fused", "rescale") else 1.0
         expected = problem.sources if draws == "sources" else problem.target[None] / top
         np.testing.assert_allclose(engine._given.data[0], expected, atol=1e-6)
         deviations = problem.deviations if draws == "sources" else problem.target_deviation / top
@@ -283,11 +284,11 @@ class TestOutcome:
     def fitted(self, images, variance):
         return Fitted(images, np.full(images.shape, variance), 3, "", [])
 
-    @pytest.mark.parametrize(("headroom", "top"), [("clip", 1.0), ("rescale", math.sqrt(2))])
-    def test_a_fused_drawing_is_the_result(self, headroom, top):
+    @pytest.mark.parametrize(("exposure", "top"), [("clip", 1.0), ("rescale", math.sqrt(2))])
+    def test_a_fused_drawing_is_the_result(self, exposure, top):
         problem = Problem(images(), (WHITE, WHITE), 9)
         drawn = images(1, seed=4)
-        found = outcome(self.fitted(drawn, 0.03**2), problem, Settings(headroom=headroom))
+        found = outcome(self.fitted(drawn, 0.03**2), problem, Settings(exposure=exposure))
         np.testing.assert_allclose(found.fused, top * drawn[0])
         np.testing.assert_allclose(found.deviation, top * 0.03)
         np.testing.assert_array_equal(found.gains, problem.gains)
@@ -349,11 +350,11 @@ class TestNetwork:
 
 class TestSettings:
     @pytest.mark.parametrize(
-        ("draws", "headroom", "top"),
+        ("draws", "exposure", "top"),
         [("fused", "clip", 1), ("fused", "shoulder", 3**0.5), ("sources", "rescale", 1)],
     )
-    def test_what_a_networks_1_stands_for(self, draws, headroom, top):
-        assert Settings(draws=draws, headroom=headroom).top(3) == pytest.approx(top)
+    def test_what_a_networks_1_stands_for(self, draws, exposure, top):
+        assert Settings(draws=draws, exposure=exposure).top(3) == pytest.approx(top)
 
     @pytest.mark.parametrize(("kind", "preset"), [("cpu", "fast"), ("cuda", "balanced"), ("mps", "balanced")])
     def test_auto(self, kind, preset, monkeypatch):
@@ -389,20 +390,27 @@ class TestMethod:
         assert info["loss"][0] >= info["floor"][0] >= 0
 
     def test_the_closed_form_where_noise_is_below_the_floor(self):
-        """Which slices, and how many: the note and each slice say it."""
+        """Which slices, and how many: each slice and what ran say it."""
         clean = np.stack([images(2), images(2, seed=1)]).astype("f")
         fused = fuse(clean, DeepImagePrior(**TINY, steps=2, noise_floor=0.9))
-        np.testing.assert_array_equal(fused.array, fuse(clean, "pca").array)
+        np.testing.assert_allclose(fused.array, fuse(clean, PatchPCA(exposure="clip")).array, atol=1e-6)
         assert fused.info["iterations"] == [0, 0]
         assert fused.info["distances"] == [[], []]
         assert fused.info["loss"] == fused.info["floor"]
         assert fused.info["stop_reason"][0].endswith(
             "is below noise_floor=0.9: the closed form cannot be improved and is returned"
         )
-        assert fused.info["notes"] == [
-            "dip: in 2 of 2 slices the noise is below noise_floor=0.9: the closed form cannot be improved "
-            "there and is the result (method pca)"
-        ]
+        assert what_ran("dip", DeepImagePrior(), fused).title == "pca (dip: no noise to remove)"
+
+    def test_some_slices_left_to_the_closed_form(self):
+        """The title says how many."""
+        draw = np.random.default_rng(0).standard_normal((2, 2, 64, 64))
+        stack = np.clip(0.5 + 0.1 * draw, 0, 1).astype("f")
+        stack[:, 0] = 0  # where black is cut off, noise of 0.1 is one of 0.06
+        method = DeepImagePrior(**TINY, steps=2, noise_floor=0.08)
+        fused = fuse(stack, method)
+        title = what_ran("dip", method, fused).title
+        assert title == "dip (pca in 1 of 2 slices, where there is no noise to remove)"
 
     def test_key_slices_are_those_that_are_bright_in_all_sources_together(self):
         stack = np.stack([images(4), images(4, seed=1)]).astype("f")
