@@ -312,6 +312,11 @@ class TestOwnFiles:
             (old / "provenance.json").write_text(text)
             run = CliRunner().invoke(app, ["metrics", str(old)])
             assert "does not say how the volumes were shown" in str(run.exception), text
+        registered = (old / "registered" / "fixed.nii.gz", old / "registered" / "moving_1.nii.gz")
+        code, output = metrics(*registered, old / "fused.nii.gz", "--modality", "MR", "--modality", "MR")
+        assert code == 0
+        assert "does not say how the volumes were shown" in output
+        assert "percentiles" in output
 
 
 class TestPictures:

@@ -133,20 +133,26 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReadError(
             f"{path}: does not say how the volumes were shown: it is damaged or of another version; fuse "
-            "them again, or give copies of the volumes with --modality and --window"
+            "them again, or give the volumes with --modality and --window"
         ) from error
     return inputs
 
 
 def _of_study(path: Path) -> dict[str, Any] | None:
-    """What the provenance says of a volume that lies in the folder ``registered`` of a result."""
+    """What the provenance says of a volume that lies in the folder ``registered`` of a result.
+
+    Where it does not say it, that is a note, and the volume is taken as any other.
+    """
     from ..report import names
 
     folder = path.absolute().parent.parent
     if path.absolute().parent.name != names.REGISTERED or not is_result(folder):
         return None
-    inputs = _inputs(folder)
-    known = dict(zip((one.name for one in _registered(folder)), inputs, strict=True))
+    try:
+        known = dict(zip((one.name for one in _registered(folder)), _inputs(folder), strict=True))
+    except ReadError as error:
+        typer.echo(f"note: {error}", err=True)
+        return None
     return known.get(path.name)
 
 
