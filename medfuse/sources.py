@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from scipy.ndimage import distance_transform_edt
 
 from .errors import ParameterError
 
-__all__ = ["Sources", "Stack", "check_sources", "continued", "mirrored", "stack_and_field"]
+__all__ = ["Sources", "Stack", "check_sources", "mirrored", "stack_and_field"]
 
 Stack = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -67,6 +68,20 @@ class Sources:
             np.stack([np.ones(np.shape(one), bool) if mask is None else mask for one, mask in pairs]),
         )
 
+    @cached_property
+    def whole(self) -> Stack:
+        """The stack with the slices of each source continued beyond what was measured of them.
+
+        See :func:`mirrored`.  A slice of which nothing was measured is 0.
+        """
+        if self.valid is None:
+            return self.array
+        stack = self.array.copy()
+        for source, valid in zip(stack, self.valid, strict=True):
+            for z in np.flatnonzero(valid.any(axis=(1, 2)) & ~valid.all(axis=(1, 2))):
+                source[z] = source[z][mirrored(valid[z])]
+        return stack
+
     @property
     def common(self) -> Mask | None:
         """The common field (z, y, x): voxels that every source measured; None: all."""
@@ -115,25 +130,16 @@ def mirrored(valid: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     if not valid.any():
         raise ParameterError("no pixel of the slice was measured: nothing can stand in for the others")
     nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    places = np.indices(valid.shape)
+    outside = np.nonzero(~valid)
+    places = np.array(outside)
     for _ in range(_REFLECTIONS):
         mirrors = nearest[:, places[0], places[1]]
         places = np.stack([_reflected(*one) for one in zip(2 * mirrors - places, valid.shape, strict=True)])
-    return nearest[0, places[0], places[1]], nearest[1, places[0], places[1]]
-
-
-def continued(source: np.ndarray, valid: Mask) -> np.ndarray:
-    """A copy of ``source`` (z, y, x), its slices continued beyond what was measured; see :func:`mirrored`.
-
-    Raises
-    ------
-    ParameterError
-        If a slice was not measured at all.
-    """
-    source = source.copy()
-    for z in np.flatnonzero(~valid.all(axis=(1, 2))):
-        source[z] = source[z][mirrored(valid[z])]
-    return source
+        if valid[places[0], places[1]].all():
+            break
+    found = np.indices(valid.shape)
+    found[:, outside[0], outside[1]] = nearest[:, places[0], places[1]]
+    return found[0], found[1]
 
 
 def _reflected(index: npt.NDArray[np.intp], length: int) -> npt.NDArray[np.intp]:

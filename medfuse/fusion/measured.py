@@ -7,7 +7,7 @@ A method sees whole images, and each voxel of the result shows the sources that 
 - several: what the method makes of these.  Where only some of three or more were measured, the method runs
   once more on those, for the slices that hold such voxels.
 
-A source that ends within a slice is continued by its mirror image (:func:`medfuse.sources.mirrored`), so that
+A source that ends within a slice is continued by its mirror image (:attr:`medfuse.Sources.whole`), so that
 gains and filters see no edge where a field of view ends.  Slices are not cropped to the common field: where
 a pyramid halves its levels, and what lies beside a patch, would change (``benchmarks/masks.py``).
 """
@@ -25,7 +25,7 @@ from scipy.ndimage import gaussian_filter
 from ..errors import ParameterError
 from ..noise import estimate_noise
 from ..progress import Progress, subrange
-from ..sources import Sources, Stack, continued
+from ..sources import Sources, Stack
 from .types import Fused, FusionMethod
 
 __all__ = ["fuse_measured"]
@@ -82,7 +82,7 @@ def fuse_measured(method: FusionMethod, sources: Sources, progress: Progress) ->
         raise ParameterError(
             "no voxel was measured by two sources: there is nothing to fuse; check where the volumes lie"
         )
-    runs = list(_runs(method, sources.array, sources.valid, together, progress))
+    runs = list(_runs(method, sources.whole, together, progress))
     array = np.zeros(sources.array.shape[1:], np.float32)
     maps = {name: np.zeros_like(array) for run in runs for name in run.fused.maps}
     for field, fused in runs:
@@ -91,7 +91,7 @@ def fuse_measured(method: FusionMethod, sources: Sources, progress: Progress) ->
             field.put(values, maps[name])
     for field in fields:
         if len(field.members) == 1:
-            _pass_through(sources.array, sources.valid, field, array, maps)
+            _pass_through(sources.whole, field, array, maps)
     return Fused(array, maps, _facts(runs, len(array)))
 
 
@@ -105,16 +105,14 @@ def _fields(valid: Mask) -> list[_Field]:
     return sorted(groups, key=lambda field: (-len(field.members), field.members))
 
 
-def _runs(
-    method: FusionMethod, array: Stack, valid: Mask, fields: list[_Field], progress: Progress
-) -> Iterator[_Run]:
+def _runs(method: FusionMethod, whole: Stack, fields: list[_Field], progress: Progress) -> Iterator[_Run]:
     """The method's results, one field after the other; maps bear the numbers of all sources."""
     work = np.cumsum([0, *(field.slices.size for field in fields)])
     for field, start, stop in zip(fields, work / work[-1], work[1:] / work[-1], strict=False):
         members = list(field.members)
-        stack = np.stack([continued(array[i][field.slices], valid[i][field.slices]) for i in members])
+        stack = whole[members][:, field.slices]
         fused = method(stack, subrange(progress, float(start), float(stop)))
-        yield _Run(field, Fused(fused.array, _numbered(fused.maps, members, len(array)), fused.info))
+        yield _Run(field, Fused(fused.array, _numbered(fused.maps, members, len(whole)), fused.info))
 
 
 def _numbered(maps: Mapping[str, Stack], members: list[int], count: int) -> dict[str, Stack]:
@@ -137,17 +135,15 @@ def _source_of(name: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (name, None)
 
 
-def _pass_through(
-    array: Stack, valid: Mask, field: _Field, fused: np.ndarray, maps: Mapping[str, np.ndarray]
-) -> None:
+def _pass_through(whole: Stack, field: _Field, fused: np.ndarray, maps: Mapping[str, np.ndarray]) -> None:
     """Write one source, its full share and its noise where it alone was measured."""
     (number,) = field.members
-    fused[field.where] = array[number][field.where]
+    fused[field.where] = whole[number][field.where]
     for name, values in maps.items():
         if _source_of(name)[1] == number:
             values[field.where] = 1
         if name == "uncertainty":
-            source = continued(array[number][field.slices], valid[number][field.slices])
+            source = whole[number][field.slices]
             brightness = gaussian_filter(source, (0, _BLUR, _BLUR))
             field.put(estimate_noise(source).deviation(brightness), values)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +12,9 @@ from ..metrics import Scores, evaluate
 from ..metrics.noise import Residual, flat_places, residual_noise
 from ..noise import NoiseModel, assess_noise, denoise, is_worth_denoising
 from ..progress import Progress, subrange
-from ..sources import Sources, continued
+from ..sources import Sources
 
 __all__ = ["NoiseScores", "score_noise"]
-
-
-class _Slices(NamedTuple):
-    """Some slices (k, y, x) and their numbers (k,)."""
-
-    numbers: npt.NDArray[np.intp]
-    images: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +45,7 @@ def score_noise(
     """
     progress(0.0, "looking for noise")
     measured = _measured(sources)
-    found = [assess_noise(slices) for _, slices in measured]
+    found = [assess_noise(one[slices]) for one, slices in zip(sources.whole, measured, strict=True)]
     models = [one.model for one in found]
     if not is_worth_denoising(models):
         return None
@@ -68,26 +60,22 @@ def score_noise(
     return NoiseScores(tuple(one.finding for one in found), residual, scores)
 
 
-def _measured(sources: Sources) -> list[_Slices]:
-    """Of each source the slices in which something was measured, continued where they end."""
+def _measured(sources: Sources) -> list[npt.NDArray[np.intp]]:
+    """The numbers of the slices in which something was measured, of each source."""
     if sources.valid is None:
-        return [_Slices(np.arange(len(one)), one) for one in sources.array]
-    slices = []
-    for source, valid in zip(sources.array, sources.valid, strict=True):
-        numbers = np.flatnonzero(valid.any(axis=(1, 2)))
-        slices.append(_Slices(numbers, continued(source[numbers], valid[numbers])))
-    return slices
+        return [np.arange(len(one)) for one in sources.array]
+    return [np.flatnonzero(valid.any(axis=(1, 2))) for valid in sources.valid]
 
 
 def _denoised(
-    sources: Sources, measured: list[_Slices], models: list[NoiseModel], progress: Progress
+    sources: Sources, measured: list[npt.NDArray[np.intp]], models: list[NoiseModel], progress: Progress
 ) -> Sources:
     """The sources after non-local means."""
-    array = sources.array.copy()
-    total, done = sum(len(numbers) for numbers, _ in measured), 0
-    for i, ((numbers, slices), model) in enumerate(zip(measured, models, strict=True)):
-        for z, image in zip(numbers.tolist(), slices, strict=True):
+    array = sources.whole.copy()
+    total, done = sum(slices.size for slices in measured), 0
+    for source, slices, model in zip(array, measured, models, strict=True):
+        for z in slices:
             progress(done / total, f"denoising the sources to score against them: {done + 1} of {total}")
-            array[i, z] = denoise(image, "nlm", model, unclip=True)
+            source[z] = denoise(source[z], "nlm", model, unclip=True)
             done += 1
     return Sources(array, sources.valid)
