@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DISTINGUISHING",
     "IDENTITY",
+    "PHILIPS_PET",
     "DicomHeader",
     "all_values",
     "check_single",
@@ -47,7 +48,7 @@ _GEOMETRY = (
 _VALUES = (
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "ModalityLUTSequence",
+    "RescaleType", "ModalityLUTSequence",
 )  # fmt: skip
 DISTINGUISHING = (
     "EchoTime", "EchoNumbers", "InversionTime", "AcquisitionNumber", "TemporalPositionIdentifier",
@@ -65,6 +66,9 @@ _PET = (
     "SUVType", "CorrectedImage", "DecayCorrection", "RadiopharmaceuticalInformationSequence",
     "AcquisitionDate",
 )  # fmt: skip
+PHILIPS_PET = ("(7053,0010)", "(7053,1000)", "(7053,1009)")
+"""Private attributes: their creator, the factor from counts to SUV, and that from counts to Bq/ml."""
+
 _FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _WHOLE = (
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
@@ -122,7 +126,7 @@ def is_uid(text: str) -> bool:
 
 def read_header(path: Path) -> DicomHeader:
     """Read what discovery, geometry and values need; stops before the pixels."""
-    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_PET, *_FUNCTIONAL_GROUPS)
+    keywords = (*IDENTITY, *_GEOMETRY, *_VALUES, *DISTINGUISHING, *_PET, *PHILIPS_PET, *_FUNCTIONAL_GROUPS)
     with reading(path):
         dataset, has_pixels = load(path, keywords, _HEADER_INFLATED_BYTES, pixels=False)
         values = _plain_values(dataset)

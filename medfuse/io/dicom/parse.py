@@ -79,7 +79,8 @@ def load(
     path:
         The file.
     keywords:
-        The attributes that are wanted, without those of the file meta information, which all come; None: all.
+        The attributes that are wanted, those of vendors as ``(gggg,eeee)``, without those of the file meta
+        information, which all come; None: all.
     inflated_limit:
         How many bytes of a deflated file are inflated at most.
     pixels:
@@ -109,7 +110,8 @@ def load(
 def _tags(keywords: tuple[str, ...]) -> list[int]:
     from pydicom.datadict import tag_for_keyword
 
-    return [tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None]
+    private = [int(text[1:10].replace(",", ""), 16) for text in keywords if text.startswith("(")]
+    return private + [tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None]
 
 
 def _plain_syntax(start: bytes) -> str | None:

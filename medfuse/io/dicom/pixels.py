@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .rle import decode_rle
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["check_pixels", "read_slices"]
+__all__ = ["SlicePixels", "check_pixels", "read_slices"]
 
 _NATIVE = {
     "1.2.840.10008.1.2": "<",
@@ -29,7 +29,9 @@ _NATIVE = {
 }
 """Transfer syntaxes with plain pixels -> byte order."""
 
+_ITEM, _END_OF_ITEMS = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _RLE = "1.2.840.10008.1.2.5"
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 _PIXEL_KEYWORDS = (
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows",
@@ -68,12 +70,31 @@ class _Cell:
         result: np.ndarray | int = _wrapped(value, self.allocated, self.signed)
         return result
 
+    def has_more_bits(self, raw: np.ndarray, numbers: np.ndarray) -> bool:
+        """Whether bits beyond those stored are set, other than by the sign."""
+        if self.stored == self.allocated or self.high != self.stored - 1:
+            return False
+        return not np.array_equal(self.whole(raw.astype(np.int64)), numbers)
+
 
 def _wrapped(value: Any, bits: int, signed: bool) -> Any:
     """The lowest ``bits`` of ``value``, as a signed or an unsigned number."""
     low = value & ((1 << bits) - 1)
     sign = 1 << (bits - 1)
     return (low ^ sign) - sign if signed else low
+
+
+class SlicePixels(NamedTuple):
+    """What one slice holds.
+
+    ``values`` are float32 (y, x) in the units of the series (HU for CT); ``measured`` bool (y, x) is false
+    on padding, or None where no padding value is declared; ``has_more_bits`` says that cells held more than
+    the bits stored, which were cut off.
+    """
+
+    values: np.ndarray
+    measured: np.ndarray | None
+    has_more_bits: bool
 
 
 def check_pixels(header: DicomHeader) -> None:
@@ -107,15 +128,8 @@ def check_pixels(header: DicomHeader) -> None:
         raise ReadError(_too_short(header, header.bytes))
 
 
-def read_slices(headers: Iterable[DicomHeader]) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Decode slices one after the other; frames of one file that follow each other open it once.
-
-    Yields
-    ------
-    values, measured
-        float32 (y, x) in the units of the series (HU for CT), and bool (y, x) that is false on
-        padding, or None where no padding value is declared.
-    """
+def read_slices(headers: Iterable[DicomHeader]) -> Iterator[SlicePixels]:
+    """Decode slices one after the other; frames of one file that follow each other open it once."""
     opened: tuple[Path, Dataset] | None = None
     for header in headers:
         with reading(header.path):
@@ -125,7 +139,11 @@ def read_slices(headers: Iterable[DicomHeader]) -> Iterator[tuple[np.ndarray, np
             raw = _decode(opened[1], header)
             cell = _Cell.of(header)
             numbers = cell.numbers(raw)
-            yield _rescaled(numbers, header), _measured(raw, numbers, cell, header)
+            yield SlicePixels(
+                _rescaled(numbers, header),
+                _measured(raw, numbers, cell, header),
+                cell.has_more_bits(raw, numbers),
+            )
 
 
 def _frame_bytes(header: DicomHeader) -> int:
@@ -151,9 +169,23 @@ def _open(header: DicomHeader) -> Dataset:
     )
     if not has_pixels:
         raise ReadError(f"{header.path}: no PixelData: the file is cut off or holds no image; copy it again")
-    if header.transfer_syntax in _NATIVE and len(dataset.PixelData) < _declared_bytes(header):
-        raise ReadError(_too_short(header, len(dataset.PixelData)))
+    if header.transfer_syntax in _NATIVE:
+        if dataset["PixelData"].is_undefined_length or _is_encapsulated(dataset.PixelData):
+            raise ReadError(
+                f"{header.path}: its pixels are stored in compressed form, but its transfer syntax says "
+                "uncompressed; export the series again from the PACS"
+            )
+        if len(dataset.PixelData) < _declared_bytes(header):
+            raise ReadError(_too_short(header, len(dataset.PixelData)))
     return dataset
+
+
+def _is_encapsulated(content: bytes) -> bool:
+    """Whether these are items of compressed pixels from the first byte to the last (PS3.5 A.4)."""
+    at = 0
+    while content[at : at + 4] == _ITEM:
+        at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+    return at > 0 and (at >= len(content) - 1 or content[at : at + 4] == _END_OF_ITEMS)
 
 
 def _decode(dataset: Dataset, header: DicomHeader) -> np.ndarray:
@@ -161,9 +193,14 @@ def _decode(dataset: Dataset, header: DicomHeader) -> np.ndarray:
     shape = (header.get("Rows"), header.get("Columns"))
     if header.transfer_syntax not in _NATIVE:
         return _decompress(dataset, header, shape)
-    cell = np.dtype(f"{_NATIVE[header.transfer_syntax]}u{header.get('BitsAllocated') // 8}")
+    order = _NATIVE[header.transfer_syntax]
+    cell = np.dtype(f"{order}u{header.get('BitsAllocated') // 8}")
     start = _frame_bytes(header) * (header.frame or 0)
-    return np.frombuffer(dataset.PixelData, cell, shape[0] * shape[1], start).reshape(shape)
+    content = dataset.PixelData
+    if order == ">" and cell.itemsize == 1 and dataset["PixelData"].VR == "OW":
+        # Bytes in words of 16 bits, which big endian turns around (PS3.5 8.1.2).
+        content = np.frombuffer(content[: len(content) // 2 * 2], ">u2").astype("<u2").tobytes()
+    return np.frombuffer(content, cell, shape[0] * shape[1], start).reshape(shape)
 
 
 def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -> np.ndarray:
@@ -177,7 +214,7 @@ def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -
     try:
         if header.transfer_syntax == _RLE:
             array = decode_rle(_encoded_frame(dataset, header), shape, header.get("BitsAllocated") // 8)
-        elif decoder is not None and decoder.is_available:
+        elif decoder is not None and decoder.is_available and not _is_12_bit_jpeg(header):
             array = decoder.as_array(dataset, raw=True, index=header.frame or 0)[0]
         else:
             array = _decompress_by_gdcm(header)
@@ -196,6 +233,11 @@ def _decompress(dataset: Dataset, header: DicomHeader, shape: tuple[int, int]) -
             f"{shape}: the file is damaged"
         )
     return array
+
+
+def _is_12_bit_jpeg(header: DicomHeader) -> bool:
+    """JPEG Extended of more than 8 bits, which Pillow, pydicom's decoder, cannot decode."""
+    return header.transfer_syntax == _JPEG_EXTENDED and header.get("BitsStored", 8) > 8
 
 
 def _encoded_frame(dataset: Dataset, header: DicomHeader) -> bytes:

@@ -16,11 +16,12 @@ from . import ultrasound
 from .discovery import FoundSeries, Series, checked, choose, find_series
 from .frames import frames_of
 from .headers import IDENTITY, DicomHeader
-from .kinds import ULTRASOUND_VOLUME, is_enhanced
+from .kinds import is_enhanced
 from .pixels import check_pixels, read_slices
 from .planes import plane_of
 from .stack import Stack, stack
 from .suv import suv_factor
+from .units import value_notes
 from .volumes import Group, groups_of, pick
 
 __all__ = ["Inspected", "inspect", "read"]
@@ -71,8 +72,9 @@ def _read(path: Path, series: FoundSeries, options: ReadOptions) -> Volume:
     found = stack(path, group.planes, options.allow_uneven)
     for header in found.headers:
         check_pixels(header)
-    volume = _volume(found, chosen.modality)
-    if options.suv and chosen.modality == "PT":
+    suv = options.suv and chosen.modality == "PT"
+    volume = _volume(found, chosen.modality, suv)
+    if suv:
         factor, note = suv_factor(found.headers)
         volume = volume.with_array(volume.array * np.float32(factor)).with_notes(note)
     return replace(volume, notes=(*chosen.notes, *volume_notes, *volume.notes))
@@ -125,28 +127,32 @@ def _groups(path: Path, series: Series) -> list[Group]:
     return groups_of(path, [plane_of(header) for header in headers])
 
 
-def _volume(found: Stack, modality: str) -> Volume:
+def _volume(found: Stack, modality: str, suv: bool) -> Volume:
     modality = modality if modality in MODALITIES else "OT"
-    array, valid = _fill(found.headers)
+    array, valid, bit_notes = _fill(found.headers)
     geometry = found.geometry
     if found.depths is not None:
         array, valid = even_slices(array, valid, found.depths)
     if found.leans:
         array, valid, geometry = deskew(array, valid, found.affine)
-    notes = (*found.notes, *_value_notes(found.headers, modality))
+    notes = (*found.notes, *bit_notes, *value_notes(found.headers, modality, suv))
     return Volume(array, geometry, modality, valid, _metadata(found.headers), notes)
 
 
-def _fill(headers: tuple[DicomHeader, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+def _fill(headers: tuple[DicomHeader, ...]) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
     shape = (len(headers), headers[0].get("Rows"), headers[0].get("Columns"))
     array = np.empty(shape, np.float32)
     valid: np.ndarray | None = None
-    for index, (values, measured) in enumerate(read_slices(headers)):
-        array[index] = values
-        if measured is not None and not measured.all():
+    cut = 0
+    for index, one in enumerate(read_slices(headers)):
+        array[index] = one.values
+        cut += one.has_more_bits
+        if one.measured is not None and not one.measured.all():
             valid = np.ones(shape, bool) if valid is None else valid
-            valid[index] = measured
-    return array, valid
+            valid[index] = one.measured
+    bits = headers[0].get("BitsStored")
+    note = f"{cut} slice(s) hold more than the {bits} bits that they declare; what is beyond was cut off"
+    return array, valid, [note] if cut else []
 
 
 def _metadata(headers: tuple[DicomHeader, ...]) -> dict[str, Any]:
@@ -158,17 +164,3 @@ def _metadata(headers: tuple[DicomHeader, ...]) -> dict[str, Any]:
         "ImageOrientationPatient": headers[0].get("ImageOrientationPatient"),
         "SlicePositions": tuple(header.get("ImagePositionPatient") for header in headers),
     }
-
-
-def _value_notes(headers: tuple[DicomHeader, ...], modality: str) -> list[str]:
-    notes = []
-    if any(header.get("PhotometricInterpretation") == "MONOCHROME1" for header in headers):
-        notes.append("MONOCHROME1 (meant to be shown inverted); the values are as stored, not inverted")
-    if modality == "CT" and any("RescaleSlope" not in header.values for header in headers):
-        notes.append("CT without rescale slope: the values are as stored and may not be HU")
-    if headers[0].get("SOPClassUID") == ULTRASOUND_VOLUME:
-        notes.append(
-            "3-D ultrasound: its coordinates are the transducer's, not the patient's; "
-            "registration needs a starting pose (--initial-transform)"
-        )
-    return notes

@@ -7,12 +7,13 @@ to the time to which the images are decay-corrected.  Where the header leaves a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ...errors import ReadError
-from .headers import DicomHeader
+from .headers import PHILIPS_PET, DicomHeader
 
 __all__ = ["suv_factor"]
 
@@ -40,7 +41,11 @@ def suv_factor(headers: Sequence[DicomHeader]) -> tuple[float, str]:
         if first.text("SUVType") not in ("", "BW"):
             raise _refusal(first, f"its values are SUV of another kind ({first.text('SUVType')})")
         return 1.0, "the file has standardised uptake values already (units GML)"
-    if units != "BQML":
+    philips = _philips_factors(headers) if units == "CNTS" else None
+    if philips and philips[0]:
+        return philips[0], "standardised uptake values by Philips' factor from counts (7053,1000)"
+    activity = philips[1] if philips else 1.0
+    if units != "BQML" and not (philips and activity):
         raise _refusal(first, f"its units are {units or 'not stated'}; expected BQML")
     if not {"ATTN", "DECY"} <= corrected:
         raise _refusal(first, "it is not corrected for attenuation and decay (CorrectedImage)")
@@ -49,7 +54,10 @@ def suv_factor(headers: Sequence[DicomHeader]) -> tuple[float, str]:
     weight = _number(first, first.values, "PatientWeight", _WEIGHT_KG, "kg")
     decay = first.text("DecayCorrection")
     if decay == "ADMIN":
-        return weight * 1000 / dose, "standardised uptake values by body weight (decay from injection)"
+        return (
+            activity * weight * 1000 / dose,
+            "standardised uptake values by body weight (decay from injection)",
+        )
     if decay != "START":
         raise _refusal(first, f"DecayCorrection is {decay or 'not stated'}; expected START or ADMIN")
     half_life = _number(first, drug, "RadionuclideHalfLife", (1.0, 1e7), "s")
@@ -57,7 +65,34 @@ def suv_factor(headers: Sequence[DicomHeader]) -> tuple[float, str]:
     left = dose * 2 ** (-delay.total_seconds() / half_life)
     minutes = delay.total_seconds() / 60
     note = f"standardised uptake values by body weight (dose decayed over {minutes:.1f} min)"
-    return weight * 1000 / left, note
+    return activity * weight * 1000 / left, note
+
+
+def _philips_factors(headers: Sequence[DicomHeader]) -> tuple[float, float] | None:
+    """Philips' factors from counts to SUV and to Bq/ml, 0 where there is none; None if it is not Philips.
+
+    Source: (7053,1000) and (7053,1009) of the private group "Philips PET Private Group", as described by
+    the Quantitative Imaging Biomarkers Alliance's pseudo-code and Philips' DICOM conformance statements.
+    """
+    creator, *factors = PHILIPS_PET
+    if not all("PHILIPS" in header.text(creator).upper() for header in headers):
+        return None
+    found = []
+    for tag in factors:
+        values = {_decimal(header.get(tag)) for header in headers}
+        if len(values) > 1:
+            raise _refusal(headers[0], f"Philips' factor {tag} differs from slice to slice")
+        found.append(values.pop())
+    return found[0], found[1]
+
+
+def _decimal(value: Any) -> float:
+    """A positive number, also from the bytes of a decimal string; 0 for anything else."""
+    try:
+        number = float(value.decode("ascii").strip(" \0") if isinstance(value, bytes) else value)
+    except (TypeError, ValueError):
+        return 0.0
+    return number if 0 < number < math.inf else 0.0
 
 
 def _refusal(header: DicomHeader, why: str) -> ReadError:

@@ -131,6 +131,8 @@ def _of_one_kind(path: Path, group: Group) -> Group:
     """
     _refuse_difference(path, group, "ConvolutionKernel", lambda value: value)
     _refuse_difference(path, group, "ImageType", lambda value: _values(value)[:3])
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        _refuse_gaps(path, group, keyword)
     kinds = dict.fromkeys(_values(plane.header.get("ImageType")) for plane in group.planes)
     if len(kinds) == 1:
         return group
@@ -150,6 +152,16 @@ def _refuse_difference(path: Path, group: Group, keyword: str, part: Callable[[A
         raise SeriesError(
             f"{path}: {keyword} differs ({a}, {b}): the slices of this series do not make one volume; export "
             "them as separate series"
+        )
+
+
+def _refuse_gaps(path: Path, group: Group, keyword: str) -> None:
+    """Refuse an attribute that some slices have and some not: their values would be of two kinds."""
+    without = [plane.header for plane in group.planes if keyword not in plane.header.values]
+    if 0 < len(without) < len(group.planes):
+        raise SeriesError(
+            f"{path}: {len(without)} of {len(group.planes)} slices have no {keyword} (such as "
+            f"{_name(without[0])}), so that their values are not those of the rest; export the series again"
         )
 
 
@@ -185,8 +197,8 @@ def _without_resent(
 def _all_equal(headers: Sequence[DicomHeader]) -> bool:
     for header in headers:
         check_pixels(header)
-    (first, _), *others = read_slices(headers)
-    return bool(np.ptp(first)) and all(np.array_equal(first, values) for values, _ in others)
+    first, *others = (one.values for one in read_slices(headers))
+    return bool(np.ptp(first)) and all(np.array_equal(first, values) for values in others)
 
 
 def _name(header: DicomHeader) -> str:
