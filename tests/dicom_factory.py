@@ -43,7 +43,7 @@ def write_series(
     """
     folder.mkdir(parents=True, exist_ok=True)
     uids = {
-        name: generate_uid(entropy_srcs=[name, str(seed), str(folder)])
+        name: generate_uid(entropy_srcs=[name, str(seed), ascii(str(folder))])
         for name in ("study", "series", "frame")
     }
     names = np.random.default_rng(seed).permutation(len(stored))

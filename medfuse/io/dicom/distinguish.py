@@ -23,8 +23,8 @@ _OF_THE_IMAGE = {
     "SOPInstanceUID", "SOPClassUID", "InstanceNumber", "InstanceCreationDate", "InstanceCreationTime",
     "ReferencedSOPInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation",
     "InStackPositionNumber", "DimensionIndexValues", "ImageIndex", "FrameAcquisitionDuration",
-    "SmallestImagePixelValue", "LargestImagePixelValue", "WindowCenter", "WindowWidth", "RescaleSlope",
-    "RescaleIntercept", "PixelData",
+    "SliceVector", "SmallestImagePixelValue", "LargestImagePixelValue", "WindowCenter", "WindowWidth",
+    "RescaleSlope", "RescaleIntercept", "PixelData",
 }  # fmt: skip
 """What differs from image to image within one volume too."""
 

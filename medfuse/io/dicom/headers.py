@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DISTINGUISHING",
     "IDENTITY",
+    "NUCLEAR_VECTORS",
     "PHILIPS_PET",
     "DicomHeader",
     "all_values",
@@ -44,12 +45,22 @@ IDENTITY = (
 _GEOMETRY = (
     "SOPInstanceUID", "ImageType", "InstanceNumber", "NumberOfFrames", "Rows", "Columns", "PixelSpacing",
     "ImagePositionPatient", "ImageOrientationPatient", "SequenceOfUltrasoundRegions", "FrameTime",
+    "SpacingBetweenSlices", "DetectorInformationSequence", "SliceVector",
 )  # fmt: skip
 _VALUES = (
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
     "RescaleType", "ModalityLUTSequence",
 )  # fmt: skip
+NUCLEAR_VECTORS = (
+    "SliceVector",
+    "EnergyWindowVector",
+    "DetectorVector",
+    "RRIntervalVector",
+    "TimeSlotVector",
+)
+"""An index for each frame of nuclear medicine."""
+
 DISTINGUISHING = (
     "EchoTime", "EchoNumbers", "InversionTime", "AcquisitionNumber", "TemporalPositionIdentifier",
     "TriggerTime", "DiffusionBValue", "DiffusionDirectionality", "DiffusionGradientOrientation",
@@ -58,7 +69,7 @@ DISTINGUISHING = (
     "AcquisitionContrast", "ASLContext", "KVP", "ConvolutionKernel", "FilterType", "ContrastBolusAgent",
     "FlipAngle", "RepetitionTime", "FrameReferenceTime", "FrameAcquisitionDateTime", "FrameReferenceDateTime",
     "AcquisitionDateTime", "SeriesTime", "SeriesDescription", "ProtocolName", "ImageComments",
-    "ContentTime",
+    "ContentTime", "EnergyWindowVector", "DetectorVector", "RRIntervalVector", "TimeSlotVector",
 )  # fmt: skip
 """What tells volumes apart that share a series and its slice positions."""
 

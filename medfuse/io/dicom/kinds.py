@@ -11,13 +11,16 @@ __all__ = [
     "is_enhanced",
     "is_image",
     "is_localizer",
+    "is_nuclear",
     "is_ultrasound_picture",
     "refusal_of",
 ]
 
 # Storage classes, PS3.4 table B.5-1.
+_CT = "1.2.840.10008.5.1.4.1.1.2"
+_NUCLEAR = "1.2.840.10008.5.1.4.1.1.20"
 _SLICES = {
-    "1.2.840.10008.5.1.4.1.1.2",  # CT
+    _CT,
     "1.2.840.10008.5.1.4.1.1.4",  # MR
     "1.2.840.10008.5.1.4.1.1.128",  # PET
 }
@@ -39,6 +42,25 @@ _ULTRASOUND_PICTURES = {
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
+_ROOT = "1.2.840.10008.5.1.4.1.1"
+_SEGMENTATION = "no image; choose the series it was drawn on, or convert it with dcmqi or 3D Slicer"
+_ROTATION = "export it as CT slices, or convert it with 3D Slicer"
+_PROJECTION = "an X-ray projection, which has no depth; choose a series of CT slices"
+_NAMED = {
+    f"{_ROOT}.66.4": f"a segmentation (SEG), {_SEGMENTATION}",
+    f"{_ROOT}.66.7": f"a label map (SEG), {_SEGMENTATION}",
+    f"{_ROOT}.30": "a parametric map; convert it to NIfTI or NRRD with dcmqi or 3D Slicer",
+    f"{_ROOT}.481.2": "a radiotherapy dose (RTDOSE), no image; save it as NRRD with 3D Slicer (SlicerRT)",
+    f"{_ROOT}.13.1.1": f"a 3-D X-ray angiography (XA-3D); {_ROTATION}",
+    f"{_ROOT}.13.1.2": f"a 3-D craniofacial X-ray; {_ROTATION}",
+    f"{_ROOT}.13.1.3": "a breast tomosynthesis, whose slices make no volume; choose another series",
+    f"{_ROOT}.13.1.4": "projections of a breast tomosynthesis; choose another series",
+    f"{_ROOT}.13.1.5": "projections of a breast tomosynthesis; choose another series",
+    **dict.fromkeys((f"{_ROOT}.{part}" for part in ("1", "1.1", "1.2", "12.1", "12.2")), _PROJECTION),
+}
+"""Storage classes that people have, are no slices, and deserve a reason of their own."""
+
+
 def is_image(header: DicomHeader) -> bool:
     """Whether one of its two statements of the storage class says CT, MR or PET."""
     classes = {header.get("SOPClassUID"), header.storage_class}
@@ -48,6 +70,11 @@ def is_image(header: DicomHeader) -> bool:
 def is_enhanced(header: DicomHeader) -> bool:
     """Whether it holds many slices, each described by functional groups."""
     return header.get("SOPClassUID") in _ENHANCED | {ULTRASOUND_VOLUME}
+
+
+def is_nuclear(header: DicomHeader) -> bool:
+    """Whether it is a tomographic reconstruction of nuclear medicine."""
+    return header.get("SOPClassUID") == _NUCLEAR and "RECON TOMO" in _image_type(header)
 
 
 def is_ultrasound_picture(header: DicomHeader) -> bool:
@@ -62,6 +89,8 @@ def is_localizer(header: DicomHeader) -> bool:
 
 def refusal_of(header: DicomHeader) -> str:
     """Why the file is no slice of a volume and what to do; empty if it is one."""
+    if named := _NAMED.get(header.get("SOPClassUID", "")):
+        return named
     return next((reason for applies, reason in _REFUSALS if applies(header)), "")
 
 
@@ -85,9 +114,21 @@ def _is_colour(header: DicomHeader) -> bool:
     return not grey and not is_ultrasound_picture(header)
 
 
+def _is_other_nuclear(header: DicomHeader) -> bool:
+    return header.get("SOPClassUID") == _NUCLEAR and not is_nuclear(header)
+
+
+def _is_cone_beam(header: DicomHeader) -> bool:
+    frames: int = header.get("NumberOfFrames", 1)
+    return header.get("SOPClassUID") == _CT and frames > 1
+
+
 def _is_multi_frame(header: DicomHeader) -> bool:
     return (
-        header.get("NumberOfFrames", 1) > 1 and not is_enhanced(header) and not is_ultrasound_picture(header)
+        header.get("NumberOfFrames", 1) > 1
+        and not is_enhanced(header)
+        and not is_ultrasound_picture(header)
+        and not is_nuclear(header)
     )
 
 
@@ -96,6 +137,7 @@ def _is_no_slice(header: DicomHeader) -> bool:
         header.get("SOPClassUID") not in _SLICES
         and not is_enhanced(header)
         and not is_ultrasound_picture(header)
+        and not is_nuclear(header)
     )
 
 
@@ -109,6 +151,16 @@ _REFUSALS: tuple[tuple[Callable[[DicomHeader], bool], str], ...] = (
     (
         _is_colour,
         "colour pictures where a volume of grey values is asked for; choose the series they were made from",
+    ),
+    (
+        _is_other_nuclear,
+        "a nuclear medicine image that is no tomographic reconstruction (RECON TOMO in ImageType); choose "
+        "the reconstructed series",
+    ),
+    (
+        _is_cone_beam,
+        "a CT image of several frames without functional groups, as dental cone-beam CT often is: how "
+        "its slices lie is not said; export it as single CT slices or enhanced CT, or as NIfTI",
     ),
     (
         _is_multi_frame,

@@ -16,7 +16,8 @@ from . import ultrasound
 from .discovery import FoundSeries, Series, checked, choose, find_series
 from .frames import frames_of
 from .headers import IDENTITY, DicomHeader
-from .kinds import is_enhanced
+from .kinds import is_enhanced, is_nuclear
+from .nuclear import nuclear_frames
 from .pixels import check_pixels, read_slices
 from .planes import plane_of
 from .stack import Stack, stack
@@ -119,12 +120,14 @@ def _inspect_group(path: Path, series: Series, group: Group, number: int) -> Ins
 
 
 def _groups(path: Path, series: Series) -> list[Group]:
-    headers = [
-        frame
-        for header in series.headers
-        for frame in (frames_of(header) if is_enhanced(header) else [header])
-    ]
+    headers = [frame for header in series.headers for frame in _slices(header)]
     return groups_of(path, [plane_of(header) for header in headers])
+
+
+def _slices(header: DicomHeader) -> list[DicomHeader]:
+    if is_nuclear(header):
+        return nuclear_frames(header)
+    return frames_of(header) if is_enhanced(header) else [header]
 
 
 def _volume(found: Stack, modality: str, suv: bool) -> Volume:

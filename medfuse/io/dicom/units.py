@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..files import one_line
 from .headers import DicomHeader
-from .kinds import ULTRASOUND_VOLUME
+from .kinds import ULTRASOUND_VOLUME, is_nuclear
 
 __all__ = ["value_notes"]
 
@@ -32,6 +32,8 @@ def value_notes(headers: Sequence[DicomHeader], modality: str, suv: bool = False
         notes += _ct_notes(first)
     if modality == "PT" and not suv:
         notes += _pet_notes(first)
+    if is_nuclear(first):
+        notes.append("nuclear medicine: the values are counts of the reconstruction, no activity in Bq/ml")
     if first.get("SOPClassUID") == ULTRASOUND_VOLUME:
         notes.append(
             "3-D ultrasound: its coordinates are the transducer's, not the patient's; "
