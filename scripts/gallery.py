@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_data"
 PICTURES = ROOT / "docs" / "pictures"
 
-PLANE = 27  # of the CT: ventricles, calcified pineal gland and choroid plexus, the lesion
+PLANE = 22  # of the CT: ventricles, the calcified pineal gland and choroid plexus
+HEAD = (slice(9, 121), slice(8, 120))  # rows and columns of the CT about the head
 NOISE = 0.08  # standard deviation of the noise in the noisy row, in grey values of [0, 1]
 NOISY = ("average", "pca", "dip")
 SIDE = 384  # pixels of one picture
@@ -35,7 +36,7 @@ def sources() -> np.ndarray:
     t1 = medfuse.read_volume(SAMPLES / "head_t1.nii.gz", modality="MR")
     t1 = medfuse.resample(t1, ct, read_transform(SAMPLES / "ct_to_t1.tfm"))
     stack = np.stack([medfuse.rescale(ct, "bone").array, medfuse.rescale(t1).array])
-    return stack[:, PLANE : PLANE + 1]
+    return np.ascontiguousarray(stack[(slice(None), slice(PLANE, PLANE + 1), *HEAD)])
 
 
 def noisy(clean: np.ndarray) -> np.ndarray:
@@ -60,6 +61,11 @@ def row(pictures: Mapping[str, np.ndarray], path: Path) -> None:
     canvas.save(path, optimize=True)
 
 
+def by_default(sources: np.ndarray, key: str) -> medfuse.Fused:
+    """Fused as the command line does without further options: with the preset that suits the device."""
+    return medfuse.fuse(sources, medfuse.make_method(medfuse.METHODS[key], {}, "auto"))
+
+
 def page(clean: np.ndarray, methods: list[str]) -> str:
     """The gallery; draws a picture for each method on the way."""
     parts = [
@@ -72,15 +78,15 @@ def page(clean: np.ndarray, methods: list[str]) -> str:
     left_out = []
     for key in methods:
         try:
-            fused = medfuse.fuse(clean, key)
+            fused = by_default(clean, key)
         except WeightsError:
             left_out.append(key)
             continue
-        Image.Image.save(picture(fused.array[0]), PICTURES / f"{key}.png", optimize=True)
+        picture(fused.array[0]).save(PICTURES / f"{key}.png", optimize=True)
         summary = (inspect.getdoc(medfuse.METHODS[key]) or "").partition("\n")[0]
         parts.append(f"## {key}\n\n{summary}\n\n![{key}](pictures/{key}.png)")
     dirty = noisy(clean)
-    results = {key: medfuse.fuse(dirty, key).array[0] for key in NOISY}
+    results = {key: by_default(dirty, key).array[0] for key in NOISY}
     row({"CT": dirty[0, 0], "MR T1": dirty[1, 0]}, PICTURES / "noisy_sources.png")
     row(results, PICTURES / "noisy.png")
     parts.append(
