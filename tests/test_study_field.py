@@ -279,6 +279,20 @@ class TestOwnFiles:
         assert scores_of(output) == {key: f"{whole[key]:.6f}" for key in ("pe", "q", "mi", "cv", "nabf")}
         assert "ct.nii.gz: OT" in metrics(*paths)[1]
 
+    def test_padding_that_a_study_marked_is_that_of_its_mask(self, tmp_path):
+        """Beyond the mask a registered volume may hold anything; within it all was measured."""
+        hu = texture(GRID, 7) * 2 - 1000
+        hu[:, :, :9] = -3024  # as scanners fill, and no header says
+        write_volume(Volume(hu, GRID), tmp_path / "ct.nii.gz")
+        write_volume(Volume(texture(GRID, 8), GRID), tmp_path / "mr.nii.gz")
+        study = Study(InputVolume(tmp_path / "ct.nii.gz", "CT"), InputVolume(tmp_path / "mr.nii.gz", "MR"))
+        result = run_study(study, Recipe(method="average", registration="none"))
+        assert not result.sources.common[:, :, :9].any()
+        write_result(result, tmp_path / "out")
+        whole = result.scores["average"].whole
+        expected = {key: f"{whole[key]:.6f}" for key in ("pe", "q", "mi", "cv", "nabf")}
+        assert scores_of(metrics(tmp_path / "out")[1]) == expected
+
     def test_sources_in_0_to_1_are_windowed_as_a_study_does_it(self, result, tmp_path):
         for name, source in zip("ab", result.sources.array, strict=True):
             write_volume(Volume(source / 2, GRID), tmp_path / f"{name}.nii.gz")

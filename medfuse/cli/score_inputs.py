@@ -187,20 +187,29 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
 
 
 def _read(path: Path, study: dict[str, Any] | None, modality: str) -> Volume:
-    """One source, with its mask if it is of a study."""
+    """One source; if it is of a study, measured where that says."""
     from ..io import read_volume
-    from ..report import names
 
     said = "" if modality == "-" else modality.upper()
     known = said or (study["modality"] if study else "")
     volume = read_volume(path, modality=known or None)
+    if study is not None:
+        return replace(volume, valid=_mask_of_study(path))
     for note in volume.notes:
         typer.echo(f"note: {path}: {note}", err=True)
+    return volume
+
+
+def _mask_of_study(path: Path) -> np.ndarray | None:
+    """The mask beside a registered volume; None where it was measured everywhere."""
+    from ..io import read_volume
+    from ..report import names
+
     mask = path.with_name(f"{names.mask_name(path.name.removesuffix('.nii.gz'))}.nii.gz")
-    if study is None or not mask.is_file():
-        return volume
+    if not mask.is_file():
+        return None
     typer.echo(f"{path}: only where {mask.name} is not 0")
-    return replace(volume, valid=_both(volume.valid, read_volume(mask, modality="OT").array > 0))
+    return np.asarray(read_volume(mask, modality="OT").array > 0)
 
 
 def _windows(
