@@ -55,8 +55,8 @@ DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "
 ONE_CURVE = {"exposure": "clip"}  # a measured exposure differs with the noise, and with it every distance
 TARGET = make_method(METHODS["pca"], ONE_CURVE)
 NLM = {**ONE_CURVE, "denoise": "nlm"}
-RIVALS = {"pca": ("pca", ONE_CURVE, None), "pca + nlm": ("pca", NLM, None)}
-UNCLIPPED = {"pca + nlm, unclipped": ("pca", {**NLM, "unclip": True}, None)}
+RIVALS = {"pca": ("pca", ONE_CURVE, None), "pca + nlm": ("pca", {**NLM, "unclip": False}, None)}
+UNCLIPPED = {"pca + nlm, unclipped": ("pca", NLM, None)}
 PRESETS = {f"dip {name}": ("dip", ONE_CURVE, name) for name in ("fast", "balanced", "paper")}
 
 

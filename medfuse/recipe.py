@@ -14,6 +14,7 @@ from typing import Any
 from .errors import ParameterError, ReadError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
 from .metrics import PROFILES
+from .noise import CHOICES, DENOISERS
 from .registration import KINDS, PRESETS
 from .resampling import parse_grid
 
@@ -52,6 +53,11 @@ class Recipe:
         That of the result: see :mod:`medfuse.resampling.grids`.
     interpolation:
         One of :data:`INTERPOLATIONS`.
+    denoise:
+        What removes the noise of each volume on its own grid before it is resampled: one of
+        :data:`medfuse.noise.DENOISERS`.
+    noise:
+        What is known of that noise: one of :data:`medfuse.noise.CHOICES`.
     windows:
         See :func:`medfuse.intensity.window_specs`.
     profile:
@@ -80,6 +86,8 @@ class Recipe:
     accept_registration: bool = False
     grid: str = "fixed"
     interpolation: str = "linear"
+    denoise: str = "none"
+    noise: str = "auto"
     windows: tuple[str, ...] = ()
     profile: str = "default"
     device: str = "auto"
@@ -95,6 +103,8 @@ class Recipe:
             "registration_preset": ("auto", *PRESETS),
             "registration_start": STARTS,
             "interpolation": INTERPOLATIONS,
+            "denoise": DENOISERS,
+            "noise": CHOICES,
             "profile": PROFILES,
         }
         for name, known in choices.items():

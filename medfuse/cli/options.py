@@ -84,6 +84,21 @@ class RecipeOptions:
         str | None,
         typer.Option(metavar="linear|bspline|nearest", help="How values are resampled. [default: linear]"),
     ] = None
+    denoise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|nlm|tv|prior|both",
+            help="Remove the noise of each volume on its own grid before it is resampled: by non-local "
+            "means, total variation, the trained prior, or non-local means and prior. [default: none]",
+        ),
+    ] = None
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|gauss|rice|speckle|none",
+            help="What is known of that noise; auto finds out for each volume. [default: auto]",
+        ),
+    ] = None
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers. [default: 1]")] = None
     recipe: Annotated[
         Path | None,
@@ -111,6 +126,8 @@ class RecipeOptions:
             "accept_registration": self.accept_registration,
             "grid": self.grid,
             "interpolation": self.interpolation,
+            "denoise": self.denoise,
+            "noise": self.noise,
             "seed": self.seed,
             "dicom": self.dicom,
             "keep_identifiers": self.keep_identifiers,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ParameterError
-from ..noise import DENOISERS, denoise, estimate_noise
+from ..noise import CHOICES, DENOISERS, denoise, estimate_noise, worth_removing
 from ..progress import Progress, ignore, subrange
 from .exposure import EXPOSURES, expose
 from .gains import PATCH, closed_form, patch_gains
@@ -24,21 +23,33 @@ class PatchPCA:
     The loss of `dip` is a weighted distance to T plus a constant, so T is its minimiser: on clean
     sources `dip` can only approach it, on noisy ones `dip` adds a prior that T lacks.  T exceeds 1 where
     several sources are bright: `exposure` says how it is brought into [0, 1].  With `denoise` the noise of
-    each source is estimated and removed first: the simple rival of `dip` on noisy data.  What
-    clipping did to the noise stays: a dark background too bright, unless `unclip` takes it back.
+    each source is estimated and removed first: the simple rival of `dip` on noisy data.  That takes away
+    a part of small lesions, and `put_back` returns most of it.
 
-    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising:
-    see `medfuse.noise`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
+    Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising: see
+    `medfuse.noise`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
     """
 
     patch: int = parameter(PATCH, "side of the square patches that estimate the gains, in pixels", minimum=1)
     denoise: str = parameter(
         "none",
-        "denoise the sources first: none, non-local means, total variation or the trained prior",
+        "denoise the sources first: none, non-local means, total variation, the trained prior, or both",
         choices=DENOISERS,
     )
     unclip: bool = parameter(
-        False, "after denoising, undo what clipping to [0, 1] did to the mean of the noise, as `dip` does"
+        True, "after denoising, undo what clipping to [0, 1] did to the mean of the noise, as `dip` does"
+    )
+    put_back: float = parameter(
+        1.0,
+        "share of the residual that is put back, smoothed: without it small lesions lose half their contrast",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    noise: str = parameter(
+        "auto", "what is known of the sources' noise; auto: found out for each", choices=CHOICES
+    )
+    noise_level: float = parameter(
+        0.0, "its standard deviation about ½, where that is known; 0: measured", minimum=0.0, maximum=1.0
     )
     exposure: str = parameter(
         "measured", "how T, which exceeds 1, is shown: see medfuse.fusion.exposure", choices=EXPOSURES
@@ -46,11 +57,6 @@ class PatchPCA:
 
     def __post_init__(self) -> None:
         check_parameters(self)
-        if self.unclip and self.denoise == "none":
-            raise ParameterError(
-                "unclip=True with denoise=none: clipping shifts the mean of noise, which must be averaged "
-                "first; set denoise=nlm or tv, or unclip=False"
-            )
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
@@ -70,7 +76,8 @@ class PatchPCA:
         return clean
 
     def _without_noise(self, source: np.ndarray) -> np.ndarray:
-        return denoise(source, self.denoise, estimate_noise(source), unclip=self.unclip)
+        noise = worth_removing(estimate_noise(source, self.noise, self.noise_level))
+        return denoise(source, self.denoise, noise, unclip=self.unclip, share=self.put_back)
 
 
 def closed_forms(sources: Stack, patch: int, progress: Progress = ignore) -> Fused:

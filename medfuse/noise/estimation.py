@@ -15,12 +15,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from ..errors import UnknownNameError
+from ..errors import ParameterError, UnknownNameError
 from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
 from .model import NoiseModel
 from .verdict import GRAINY, Signs, is_noise, signs_of
 
-__all__ = ["CHOICES", "Assessment", "assess_noise", "estimate_noise", "in_words", "is_worth_denoising"]
+__all__ = [
+    "CHOICES",
+    "Assessment",
+    "assess_noise",
+    "estimate_noise",
+    "in_words",
+    "is_worth_denoising",
+    "worth_removing",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -37,7 +45,7 @@ _UNCORRELATED = 0.37  # widths below this are errors of the estimate
 _AS_STRONG = 1.3  # growth of the deviation from step 1 to 2 up to which noise is white; structure adds some
 _SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
 _WHITE_COSTS = 0.5
-_WORTH = 0.02, 0.04  # levels from which white and correlated noise is worth removing
+_WORTH = 0.015, 0.04  # levels from which white and correlated noise is worth removing
 
 _NONE = NoiseModel(0.0, 0.0)
 
@@ -56,15 +64,15 @@ class _Measured(NamedTuple):
     variances: Array
 
 
-def estimate_noise(slices: npt.ArrayLike, kind: str = "auto") -> NoiseModel:
+def estimate_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) -> NoiseModel:
     """The noise model of one source, slices (z, y, x) or one slice (y, x) in [0, 1].
 
     See :func:`assess_noise`, which also says in words what was found.
     """
-    return assess_noise(slices, kind).model
+    return assess_noise(slices, kind, level).model
 
 
-def assess_noise(slices: npt.ArrayLike, kind: str = "auto") -> Assessment:
+def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) -> Assessment:
     """The noise of one source, slices (z, y, x) or one slice (y, x) in [0, 1].
 
     Parameters
@@ -74,14 +82,18 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto") -> Assessment:
     kind:
         One of :data:`CHOICES`: what is known of it.  "auto" finds out, and takes texture for no noise;
         where a kind is given there is noise.
+    level:
+        Its standard deviation about a signal of ½, where that is known; 0: it is measured.
 
     Raises
     ------
-    UnknownNameError
-        If there is no such kind.
+    UnknownNameError, ParameterError
+        If there is no such kind, or the level is negative.
     """
     if kind not in CHOICES:
         raise UnknownNameError("kind of noise", kind, CHOICES)
+    if level < 0:
+        raise ParameterError(f"noise level {level:g}: expected 0 (to measure it) or more")
     if kind == "none":
         return Assessment(_NONE, "none, as given")
     array = np.asarray(slices, dtype=float)
@@ -89,23 +101,48 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto") -> Assessment:
     tell = windows.where(windows.clipped < _MOSTLY_CLIPPED)
     signs = signs_of(windows)
     if signs is None or len(tell) < 4 * _FEWEST:
-        return Assessment(_NONE, "none: the image is too small or too uniform to tell")
+        return _as_given(kind, level) or Assessment(
+            _NONE, "none: the image is too small or too uniform to tell"
+        )
     if kind == "auto" and not is_noise(signs):
-        return Assessment(_NONE, "none: what varies is texture")
+        return _as_given(kind, level) or Assessment(_NONE, "none: what varies is texture")
     widths = _widths(signs)
     if signs.grainy < GRAINY:  # black is free of noise: at its rim nothing is to be measured
         tell = tell.where(tell.clipped < _CLEAR)
     model = replace(_best_model(tell, kind, widths), widths=widths)
+    if level:
+        model = scaled(model, level / model.level)
     return Assessment(model, in_words(model))
 
 
-def is_worth_denoising(models: Sequence[NoiseModel]) -> bool:
+def _as_given(kind: str, level: float) -> Assessment | None:
+    """White noise of the level that is known, where pixels do not tell; None where none is known."""
+    if not level:
+        return None
+    model = NoiseModel(0.0, 4 * level**2, "speckle") if kind == "speckle" else NoiseModel(level**2, 0.0)
+    model = replace(model, kind="rice") if kind == "rice" else model
+    return Assessment(model, f"{in_words(model)}, as given")
+
+
+def scaled(model: NoiseModel, factor: float) -> NoiseModel:
+    """The same noise, this many times as strong."""
+    additive, multiplicative = model.additive * factor**2, model.multiplicative * factor**2
+    return replace(model, additive=additive, multiplicative=multiplicative)
+
+
+def is_worth_denoising(models: Sequence[NoiseModel], factor: float = 1.0) -> bool:
     """Whether the noise of any source is strong enough that removing it gains more than it costs.
 
-    From a level of 0.02 of the range on, from 0.04 where it is correlated: weaker noise is hard to tell from
-    texture, and what denoising would gain is less than what it might take away.
+    From a level of 0.015 of the range on, from 0.04 where it is correlated: weaker noise is hard to tell from
+    texture, and what denoising would gain is less than what it might take away.  ``factor`` leads from
+    the levels of the models to those of the range that is looked at.
     """
-    return any(one.level >= _WORTH[max(one.widths) > 0] for one in models)
+    return any(factor * one.level >= _WORTH[max(one.widths) > 0] for one in models)
+
+
+def worth_removing(model: NoiseModel) -> NoiseModel:
+    """The model, or that of no noise where :func:`is_worth_denoising` says so."""
+    return model if is_worth_denoising([model]) else _NONE
 
 
 def in_words(model: NoiseModel) -> str:

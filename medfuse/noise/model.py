@@ -84,6 +84,15 @@ class NoiseModel:
         means, _ = self.clipped_moments
         return np.asarray(np.interp(np.asarray(mean), means, _SIGNALS).clip(0, 1))
 
+    def mean(self, signal: npt.ArrayLike) -> Array:
+        """Mean of what is observed of ``signal``: the inverse of :meth:`unclip`."""
+        return np.asarray(np.interp(np.asarray(signal), _SIGNALS, self.clipped_moments[0]))
+
+    def slope(self, signal: npt.ArrayLike) -> Array:
+        """How fast that mean grows with the signal: 1 where nothing is clipped, less where little is told."""
+        slopes = np.gradient(self.clipped_moments[0], _SIGNALS)
+        return np.asarray(np.interp(np.asarray(signal), _SIGNALS, slopes))
+
     @cached_property
     def clipped_moments(self) -> tuple[Array, Array]:
         """Mean (strictly growing) and variance of what is observed, for signals of −1.5 to 2.5."""

@@ -19,6 +19,7 @@ from ..resampling import check_memory, output_grid, resample
 from ..sources import Sources
 from ..study import Study
 from ..volume import Geometry, Volume
+from .noise import NoiseFound, without_noise
 from .sizes import notes_on_sizes
 from .starts import Start, choose_start
 
@@ -45,6 +46,8 @@ class Aligned:
         Where each search began.
     sources:
         The volumes by their windows, in [0, 1], with the masks of what was measured.
+    removed:
+        What noise each volume had on its own grid and whether it was removed; empty if not asked for.
     hashes:
         sha256 of each input, the fixed one first; see :func:`medfuse.io.sha256_of_input`.
     timings:
@@ -61,6 +64,7 @@ class Aligned:
     starts: tuple[Start, ...]
     sources: Sources
     hashes: tuple[str, ...]
+    removed: tuple[NoiseFound, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -104,14 +108,21 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
         hashes = tuple(sha256_of_input(path) for path in study.paths)
         windows = choose_windows(read, recipe.windows)
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
+    cleaned: tuple[Volume, ...] = read
+    noise: tuple[NoiseFound, ...] = ()
+    if recipe.denoise != "none":
+        with clock("denoise"):
+            part = subrange(progress, 0.2, 0.5)
+            cleaned, noise = without_noise(read, windows, recipe.denoise, recipe.noise, part)
     with clock("register"):
         fixed, *moving = zip(study.volumes, read, strict=True)
         starts = tuple(choose_start(recipe, fixed, one) for one in moving)
-        registrations = _register(read, starts, recipe, subrange(progress, 0.2, 0.9))
+        registrations = _register(read, starts, recipe, subrange(progress, 0.5 if noise else 0.2, 0.9))
     with clock("resample"):
         grid = _grid(recipe, read, [one.transform for one in registrations])
         volumes = _onto(grid, read, registrations, recipe.interpolation)
-        rescaled = [rescale(*pair) for pair in zip(volumes, windows, strict=True)]
+        seen = volumes if cleaned is read else _onto(grid, cleaned, registrations, recipe.interpolation)
+        rescaled = [rescale(*pair) for pair in zip(seen, windows, strict=True)]
         sources = Sources.of([one.array for one in rescaled], [one.valid for one in rescaled])
     progress(1.0, "aligned")
     return Aligned(
@@ -121,7 +132,9 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
             *_notes(volumes, starts, registrations, recipe),
             *notes_on_sizes(_order(len(read)), [one.geometry for one in read]),
             *_notes_on_grid(recipe, read[0], grid),
+            *(one.note(name, recipe.denoise) for name, one in zip(_order(len(read)), noise, strict=False)),
         ),
+        removed=noise,
     )  # fmt: skip
 
 

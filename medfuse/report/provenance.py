@@ -62,6 +62,7 @@ def aligned_facts(aligned: Aligned) -> dict[str, Any]:
         "grid": asdict(aligned.volumes[0].geometry),
         "common_field": 1.0 if aligned.sources.common is None else float(aligned.sources.common.mean()),
         "registrations": [_registration(one, start) for one, start in pairs],
+        "noise_on_own_grid": [asdict(one) for one in aligned.removed],
         "warnings": list(aligned.notes),
         "seconds": dict(aligned.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

@@ -8,7 +8,8 @@ A network that draws the sources instead has their noise apart, each with its ow
 clipping undone and the closed form of what it drew, is X0 (:func:`outcome`).
 
 Recorruption keeps a network from learning the noise that it is shown: with fresh noise z like that of
-the data y, it sees y + αz and is fitted to y − z/α, whose noises are uncorrelated.
+the data y, it sees y + αz and is fitted to y − z/α, whose noises are uncorrelated.  That holds only where z
+has the covariance of the data's noise: the kernel that correlates that correlates z too.
 
 Source: Pang, Zheng, Quan, Ji, "Recorrupted-to-recorrupted: unsupervised deep learning for image
 denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
@@ -16,6 +17,7 @@ denoising", CVPR 2021, doi:10.1109/CVPR46437.2021.00208, equations 6 and 9.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...noise import NoiseModel
+from ...noise import NoiseModel, put_back
 from ..gains import closed_form, patch_gains
 from .network import SkipNetwork, seeded
 from .problem import Padding, Problem, pad, reflect_padding
@@ -32,9 +34,11 @@ from .run import Fitted, Run
 from .settings import Settings
 from .stopping import Discrepancy, LeastVariance, Never, StopRule
 
-__all__ = ["Engine", "Outcome", "noise_in_data", "outcome", "stop_rule"]
+__all__ = ["Engine", "Outcome", "noise_in_data", "noise_kernels", "outcome", "stop_rule"]
 
 _RENEW_NOISE = 10  # steps between looks at what is drawn, to know the noise at each brightness better
+_LONGEST_REACH = 12  # pixels of a kernel on either side; slices are padded to more
+_NARROWEST = 0.05  # width of a kernel that leaves white noise as it is
 _BRIGHTNESSES = 1024  # entries in the table of a noise model on the device
 
 
@@ -60,6 +64,7 @@ class Engine:
         self._generator = torch.Generator(device).manual_seed(settings.seed)
         brightness = np.linspace(0, 1, _BRIGHTNESSES)
         self._deviations = self._tensor(np.stack([model.deviation(brightness) for model in noise]))
+        self._kernels = [self._tensor(kernels) for kernels in noise_kernels(noise)]
         self._is_built = False
 
     def start(self, problems: Sequence[Problem], *, fresh: bool = True) -> Run:
@@ -117,7 +122,7 @@ class Engine:
         """The guide made of y + αz, and z/α as it lies in the data (slices, members, k, 1, y, x)."""
         s = self.settings
         guide, _, gains, noise = (tensor[:, None] for tensor in self._given)
-        z = noise * self._normal((len(noise), s.ensemble, *noise.shape[2:]))
+        z = noise * self._correlated((len(noise), s.ensemble, *noise.shape[2:]))
         sources = guide[:, :, :-1] + s.recorruption * z
         seen = torch.cat([sources, (gains * sources).sum(dim=2, keepdim=True)], dim=2)
         in_data = z if s.draws == "sources" else (gains * z).sum(dim=2, keepdim=True) / self._top
@@ -195,11 +200,42 @@ class Engine:
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=self._generator, device=self.device).to(self._dtype)
 
+    def _correlated(self, shape: tuple[int, ...]) -> Tensor:
+        """Normal noise (slices, members, n, y, x) of variance 1, as far correlated as that of each source."""
+        noise = self._normal(shape)
+        if not self._kernels:
+            return noise
+        vertical, horizontal = self._kernels
+        reach = vertical.shape[2] // 2
+        flat = torch.nn.functional.pad(noise.flatten(0, 1), (reach,) * 4, mode="circular")
+        for kernels in (vertical, horizontal):
+            flat = torch.nn.functional.conv2d(flat, kernels, groups=shape[2])
+        return flat.view(shape)
+
     def _padded(self, slices: list[np.ndarray], padding: Padding) -> Tensor:
         return self._tensor(pad(np.stack(slices), padding))
 
     def _tensor(self, image: np.ndarray) -> Tensor:
         return torch.as_tensor(image, dtype=self._dtype, device=self.device)
+
+
+def noise_kernels(noise: Sequence[NoiseModel]) -> list[np.ndarray]:
+    """The kernels along y (n, 1, k, 1) and x (n, 1, 1, k) that correlate white noise and keep its variance.
+
+    None where the noise of no source is correlated.
+    """
+    if not any(max(one.widths[-2:]) for one in noise):
+        return []
+    reach = min(_LONGEST_REACH, math.ceil(4 * max(max(one.widths[-2:]) for one in noise)))
+    places = np.arange(-reach, reach + 1)
+    found = []
+    for axis in (-2, -1):
+        kernels = np.stack(
+            [np.exp(-0.5 * (places / max(one.widths[axis], _NARROWEST)) ** 2) for one in noise]
+        )
+        kernels /= np.linalg.norm(kernels, axis=1, keepdims=True)
+        found.append(kernels[:, None, :, None] if axis == -2 else kernels[:, None, None, :])
+    return found
 
 
 class _Given(NamedTuple):
@@ -215,7 +251,7 @@ def _guide(problem: Problem, s: Settings) -> np.ndarray:
     """The sources and the target, as they are or after denoising (n + 1, y, x)."""
     sources, target = problem.sources, problem.target
     if s.input == "denoised":
-        sources = problem.denoised
+        sources = problem.denoised(s.denoiser)
         target = closed_form(sources, patch_gains(sources, s.patch))
     return np.stack([*sources, target])
 
@@ -258,17 +294,23 @@ class Outcome(NamedTuple):
 def outcome(fitted: Fitted, problem: Problem, settings: Settings) -> Outcome:
     """X0 of a slice: what the network drew, or the closed form of the sources that it drew.
 
-    The errors of a network and of non-local means have little in common: their mean is better than either.
+    The errors of the network and of the denoisers have little in common: their mean is better than either.
     """
     images, variance = fitted.images, fitted.variance
     if settings.draws == "fused":
         top = settings.top(len(problem.sources))
         return Outcome(top * images[0], top * np.sqrt(variance[0]), problem.gains, problem.sources)
-    if settings.denoised_share:
-        images = images + settings.denoised_share * (problem.denoised - images)
     deviations = np.sqrt(variance)
     pairs = list(zip(problem.noise, images, deviations, strict=True))
     sources = np.stack([model.unclip(image) for model, image, _ in pairs])
+    if settings.denoised_share:
+        sources += settings.denoised_share * (problem.denoised(settings.denoiser) - sources)
+    sources = np.stack(
+        [
+            put_back(source, seen, model, settings.put_back)
+            for source, seen, model in zip(sources, problem.sources, problem.noise, strict=True)
+        ]
+    )
     # Undoing the clipping stretches what is dark and leaves nothing of what is below black.
     stretched = np.stack(
         [(model.unclip(image + spread) - model.unclip(image - spread)) / 2 for model, image, spread in pairs]

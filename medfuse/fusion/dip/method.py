@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import DeviceError
-from ...noise import NoiseModel, estimate_noise
+from ...noise import NoiseModel, estimate_noise, in_words, worth_removing
 from ...progress import Progress, ignore, subrange
 from ..exposure import expose
 from ..pca import PatchPCA, gain_shares
@@ -41,8 +41,10 @@ class DeepImagePrior(Settings):
     The presets `fast` and `balanced` are for noisy data, and differ in more than speed.  The network sees
     the sources, not noise, and corrects them: it has less far to go.  It draws the n sources β_i X0, each
     with the noise model of its own, and X0 is the closed form of what it drew.  Recorruption keeps it from
-    learning the noise, so that the number of steps hardly matters.  What it drew is averaged with the
-    sources after non-local means, `denoised_share` of these: the errors of the two have little in common.
+    learning the noise, so that the number of steps hardly matters; its fresh noise has the kind, the level
+    and the correlation that were found in each source.  What it drew is averaged with the denoised
+    sources, `denoised_share` of these, after non-local means and the prior that medfuse ships: the errors of
+    all three have little in common.  `denoiser=nlm` needs no trained network.
     What clipping to [0, 1] did to the noise is undone at the end.  A slice starts from the network of its
     neighbour.  Where the noise in the closed form is below `noise_floor` there is nothing to gain, and the
     closed form is the result.
@@ -72,7 +74,9 @@ class DeepImagePrior(Settings):
         from ..devices import is_out_of_memory, resolve_device
 
         device = resolve_device(self.device)
-        noise = tuple(estimate_noise(source) for source in sources)
+        noise = tuple(
+            worth_removing(estimate_noise(source, self.noise, self.noise_level)) for source in sources
+        )
         try:
             fused = self._fuse_stack(sources, noise, device, progress)
         except RuntimeError as error:
@@ -85,6 +89,7 @@ class DeepImagePrior(Settings):
             ) from error
         facts = {
             "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
+            "noise_kinds": [in_words(one) for one in noise],
             "device": str(device),
             "threads": torch.get_num_threads(),  # on a CPU their number decides the order of sums
             **self._ran(fused.info["iterations"]),

@@ -33,11 +33,10 @@ class Problem:
         blurred = (gaussian_filter(source, _BLUR) for source in self.sources)
         return np.stack([model.deviation(image) for model, image in zip(self.noise, blurred, strict=True)])
 
-    @cached_property
-    def denoised(self) -> np.ndarray:
-        """The sources (n, y, x) after non-local means."""
+    def denoised(self, how: str) -> np.ndarray:
+        """The sources (n, y, x) after denoising, with what clipping did to the noise undone."""
         pairs = zip(self.sources, self.noise, strict=True)
-        return np.stack([denoise(source, "nlm", model) for source, model in pairs])
+        return np.stack([denoise(source, how, model, unclip=True, share=0) for source, model in pairs])
 
     @property
     def target_deviation(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...errors import ParameterError
+from ...noise import CHOICES
 from ..exposure import EXPOSURES
 from ..gains import PATCH
 from ..parameters import check_parameters, parameter
@@ -29,6 +30,7 @@ _RECORRUPTED: Mapping[str, Any] = {
     "keep": "average",
     "warm_start": True,
     "noise_floor": NOISE_FLOOR,
+    "put_back": 1.0,
     "exposure": "measured",
 }
 
@@ -75,9 +77,26 @@ class Settings:
     )
     denoised_share: float = parameter(
         0.0,
-        "share of the sources after non-local means in the mean of these and what the network drew",
+        "share of the denoised sources in the mean of these and what the network drew",
         minimum=0.0,
         maximum=1.0,
+    )
+    denoiser: str = parameter(
+        "both",
+        "what denoises them: non-local means (needs no training), the trained prior, or the mean of both",
+        choices=("nlm", "prior", "both"),
+    )
+    put_back: float = parameter(
+        0.0,
+        "share of the residual that is put back, smoothed: without it small lesions lose half their contrast",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    noise: str = parameter(
+        "auto", "what is known of the sources' noise; auto: found out for each", choices=CHOICES
+    )
+    noise_level: float = parameter(
+        0.0, "its standard deviation about ½, where that is known; 0: measured", minimum=0.0, maximum=1.0
     )
     stop: str = parameter(
         "never",
@@ -111,8 +130,8 @@ class Settings:
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
-        "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32, "denoised_share": 0.35},
-        "fast": {**_RECORRUPTED, "steps": 120, "warm_steps": 15, "width": 16, "denoised_share": 0.5},
+        "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32, "denoised_share": 0.67},
+        "fast": {**_RECORRUPTED, "steps": 40, "warm_steps": 4, "width": 16, "denoised_share": 0.8},
     }
 
     def __post_init__(self) -> None:
@@ -127,11 +146,12 @@ class Settings:
                 f"output=correction with input={self.input} and draws={self.draws}: only sources that the "
                 "network sees can be corrected; set draws=sources and input=sources, or output=image"
             )
-        if self.denoised_share and self.draws == "fused":
-            raise ParameterError(
-                f"denoised_share={self.denoised_share:g} with draws=fused: it is a share of the sources; set "
-                "draws=sources, or denoised_share=0"
-            )
+        for name in ("denoised_share", "put_back"):
+            if getattr(self, name) and self.draws == "fused":
+                raise ParameterError(
+                    f"{name}={getattr(self, name):g} with draws=fused: it is a share of the sources; set "
+                    f"draws=sources, or {name}=0"
+                )
         if self.output == "correction" and self.output_channels != 1:
             raise ParameterError(
                 f"output=correction with output_channels={self.output_channels}: a source is corrected once; "
