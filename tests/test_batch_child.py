@@ -37,7 +37,7 @@ def worker(monkeypatch):
     popen, script = subprocess.Popen, ["raise SystemExit"]
 
     def start(command, **options):
-        assert command[1:] == ["-m", "medfuse.batch.running.worker"]
+        assert command[1:] == ["-c", children._START]
         text = "import json, os, signal, sys, time\n" + textwrap.dedent(script[0])
         return popen([sys.executable, "-S", "-c", text], **options)
 

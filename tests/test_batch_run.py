@@ -277,7 +277,7 @@ class TestWorkers:
         (tmp_path / "sitecustomize.py").write_text(
             "import os, sys, pathlib\n"
             "log = pathlib.Path(os.environ['BATCH_FAULTS'], 'started')\n"
-            "if 'medfuse.batch.running.worker' in sys.orig_argv:\n"
+            "if any('medfuse.batch.running.worker' in word for word in sys.orig_argv):\n"
             "    log.open('a').write(os.environ['OMP_NUM_THREADS'] + '\\n')\n"
         )
         monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")

@@ -15,7 +15,7 @@ import qt
 import slicer
 import vtk
 from MedFuseLib import dependencies, forms, logic, methods, samples
-from MedFuseLib.jobs import Job, Outcome
+from MedFuseLib.jobs import MEDFUSE, Job, Outcome
 from MedFuseLib.results import Results
 from MedFuseLib.runs import Run
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLTransformNode
@@ -405,7 +405,7 @@ class MedFuseLogic(ScriptedLoadableModuleLogic):
 
     def ask(self, arguments: tuple[str, ...], onAnswer: Callable[[Outcome, str], None]):
         """Hand what ``medfuse ARGUMENTS`` prints to ``onAnswer(outcome, text)``."""
-        command = (str(dependencies.python_executable()), "-m", "medfuse", *arguments)
+        command = (str(dependencies.python_executable()), *MEDFUSE, *arguments)
         lines: list[str] = []
         job = _job(command, lines.append, lambda outcome: onAnswer(outcome, "\n".join(lines)))
         self._questions.append(job)

@@ -9,6 +9,7 @@ import pytest
 import slicer
 import slicer.util
 from MedFuseLib import exports, logic, transforms, volumes
+from MedFuseLib.jobs import MEDFUSE
 from scene_factory import add_transform, add_volume, parameters
 
 from medfuse import read_volume
@@ -105,7 +106,7 @@ class TestArguments:
         )
         prepared = logic.prepare(wanted, tmp_path)
         assert prepared.arguments == (
-            *("-m", "medfuse", "fuse", "fixed.nrrd", "moving_1.nrrd", "--output", "result"),
+            *(*MEDFUSE, "fuse", "fixed.nrrd", "moving_1.nrrd", "--output", "result"),
             *("--method", "dip", "--preset", "fast", "--profile", "ma2021", "--device", "cpu", "--seed", "7"),
             *("--parameter", "steps=50", "--parameter", "guided=true"),
             *("--window", "1=bone", "--window", "2=1%-99%"),

@@ -429,7 +429,7 @@ def test_every_choice_reaches_the_command_line(panel, module, tmp_path):
         if name not in ("method", "registration"):  # those of the panel are kept: others forget their presets
             setattr(panel.logic.getParameterNode(), name, value)
     arguments = list(module.logic.prepare(panel.logic.getParameterNode(), tmp_path).arguments)
-    assert arguments[:3] == ["-m", "medfuse", "fuse"]
+    assert tuple(arguments[:3]) == (*module.MEDFUSE, "fuse")
     expected = {
         "--method": ["dip"],
         "--preset": ["paper"],

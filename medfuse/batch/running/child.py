@@ -44,6 +44,13 @@ _THREAD_VARIABLES = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
 
+_START = (
+    "import sys; sys.path[:] = [place for place in sys.path if place]; "
+    "from medfuse.batch.running.worker import main; main()"
+)
+"""Starts a worker without the working folder on its path, which ``-m`` puts first (``-P`` is not known to
+Python 3.10): a folder called ``medfuse`` there, such as a clone, would be taken for the package."""
+
 _own = threading.local()
 _children: set[Child] = set()
 
@@ -98,8 +105,8 @@ class Child:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         # The numbers of threads are read when libraries are loaded: they must be there before.
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "medfuse.batch.running.worker"],
+        self._process = subprocess.Popen(  # noqa: S603 - words of our own, and no shell
+            [sys.executable, "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -1,4 +1,4 @@
-"""The process that works on studies, one after the other: ``python -m medfuse.batch.running.worker``.
+"""The process that works on studies, one after the other; :mod:`.child` starts it.
 
 It reads a job a line from stdin and answers with a row a line on stdout.  It ends when stdin ends, that
 is, at once when the process that started it is gone, whatever it is doing.
@@ -35,7 +35,3 @@ def _listen(stdin: TextIO, lines: SimpleQueue[str]) -> None:
     for line in stdin:
         lines.put(line)
     os._exit(0)  # nobody is there to hear an answer
-
-
-if __name__ == "__main__":
-    main()

@@ -25,7 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Job", "Outcome", "StartTimer", "child_environment", "plain_sentence"]
+__all__ = ["MEDFUSE", "Job", "Outcome", "StartTimer", "child_environment", "plain_sentence"]
+
+MEDFUSE = (
+    "-c",
+    "import sys; sys.path[:] = [place for place in sys.path if place]; sys.argv[0] = 'medfuse'; "
+    "from medfuse.cli import main; main()",
+)
+"""What makes a Python interpreter the command line of medfuse, without the working folder on its path: ``-m``
+puts it first, where a folder ``medfuse`` would be taken for the package (Python 3.10 has no ``-P``)."""
 
 StartTimer = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls its argument again and again in the main thread, until the function that it returns is called."""

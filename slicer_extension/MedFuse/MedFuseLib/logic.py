@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .exports import Placement, export, export_start, modality_of, place_fixed, place_moving
+from .jobs import MEDFUSE
 from .transforms import matrix_to_world
 
 __all__ = ["LogicError", "Prepared", "prepare", "problems"]
@@ -95,7 +96,7 @@ def prepare(parameters: Any, folder: Path) -> Prepared:
     for placement, name in zip((fixed, *moving), names, strict=True):
         export(placement, folder / name)
     arguments = (
-        *("-m", "medfuse", "fuse", *names, "--output", "result"),
+        *(*MEDFUSE, "fuse", *names, "--output", "result"),
         *_options(parameters),
         *_modalities(parameters, fixed, moving),
         *_starts(moving, folder),

@@ -16,6 +16,7 @@ __all__ = ["PAIRS", "Pair", "Scan", "command", "load", "register"]
 
 _MAKE = """
 import sys
+sys.path[:] = [place for place in sys.path if place]  # the working folder is no place for code
 from pathlib import Path
 import SimpleITK
 from medfuse.io import write_volume
