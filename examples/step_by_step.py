@@ -17,10 +17,9 @@ def main() -> None:
     print("registration:", registration.verdict, *registration.reasons)
     mr_on_ct = medfuse.resample(mr, ct, registration.transform)
 
-    shown = [medfuse.rescale(ct, "bone"), medfuse.rescale(mr_on_ct)]
-    sources = medfuse.Sources.of([one.array for one in shown], [one.valid for one in shown])
+    sources = [medfuse.rescale(ct, "bone"), mr_on_ct]
     fused = medfuse.fuse(sources, "pca")
-    for key, value in medfuse.evaluate(sources, fused.array, "ma2021").whole.items():
+    for key, value in medfuse.evaluate(sources, fused, "ma2021").whole.items():
         print(f"{key:3} {value:.3f}")
 
 

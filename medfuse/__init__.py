@@ -13,11 +13,12 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .errors import Cancelled, MedfuseError
-    from .fusion import METHODS, Fused, FusionMethod, fuse, make_method
+    from .fusion import METHODS, Fused, FusionMethod, make_method
     from .intensity import Window, rescale
     from .io import read_volume, write_volume
-    from .metrics import METRICS, Metric, Scores, evaluate
+    from .metrics import METRICS, Metric, Scores
     from .pipeline import Aligned, StudyResult, align, run_study
+    from .pipeline.in_memory import evaluate, fuse
     from .recipe import Recipe
     from .registration import Registration, register
     from .report import write_aligned, write_result
@@ -32,7 +33,6 @@ _HOME = {
     "METHODS": "fusion",
     "Fused": "fusion",
     "FusionMethod": "fusion",
-    "fuse": "fusion",
     "make_method": "fusion",
     "Window": "intensity",
     "rescale": "intensity",
@@ -41,10 +41,11 @@ _HOME = {
     "METRICS": "metrics",
     "Metric": "metrics",
     "Scores": "metrics",
-    "evaluate": "metrics",
     "Aligned": "pipeline",
     "StudyResult": "pipeline",
     "align": "pipeline",
+    "evaluate": "pipeline.in_memory",
+    "fuse": "pipeline.in_memory",
     "run_study": "pipeline",
     "Recipe": "recipe",
     "Registration": "registration",

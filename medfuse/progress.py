@@ -8,6 +8,7 @@ flag or second channel is needed.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = [
     "Progress",
     "ignore",
     "json_lines",
+    "shown",
     "stop_when_file_appears",
     "subrange",
     "terminal_bar",
@@ -98,3 +100,15 @@ def terminal_bar() -> Iterator[Progress]:
             bar.update(task, completed=fraction, description=message)
 
         yield report
+
+
+@contextmanager
+def shown(progress: Progress | None) -> Iterator[Progress]:
+    """``progress``; where none is given a bar on stderr, if that is a terminal that somebody looks at."""
+    if progress is not None:
+        yield progress
+    elif sys.stderr.isatty():
+        with terminal_bar() as bar:
+            yield bar
+    else:
+        yield ignore

@@ -96,6 +96,7 @@ class Recipe:
     keep_identifiers: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "method", METHODS.key_of(self.method))
         object.__setattr__(self, "parameters", dict(self.parameters))
         object.__setattr__(self, "windows", tuple(self.windows))
         choices = {

@@ -58,6 +58,10 @@ class Registry(Mapping[str, T], Generic[T]):
             raise UnknownNameError(self._kind, name, self)
         return found
 
+    def key_of(self, name: str) -> str:
+        """The name as it is registered, for one that differs by its case alone; others as they are."""
+        return next((key for key in self if key.casefold() == name.casefold()), name)
+
     def __contains__(self, name: object) -> bool:
         return name in self._table or name in self._plugins
 

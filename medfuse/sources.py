@@ -25,7 +25,7 @@ _ROUNDING = 1e-4  # how far outside [0, 1] resampling and arithmetic in float32 
 _REFLECTIONS = 8  # between the ends of a narrow field; what is farther away is its nearest pixel
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sources:
     """Registered, rescaled sources on one grid.
 
@@ -45,6 +45,11 @@ class Sources:
 
     array: Stack
     valid: Mask | None = None
+
+    def __repr__(self) -> str:
+        """One line for people; values are no part of it."""
+        masked = "" if self.valid is None else f", {100 * self.valid.mean():.0f} % measured"
+        return f"<Sources {'×'.join(map(str, self.array.shape))}{masked}>"
 
     def __post_init__(self) -> None:
         array, valid = np.asarray(self.array, dtype=np.float32), self.valid

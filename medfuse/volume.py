@@ -175,7 +175,7 @@ class StoredGrid:
         return cls(geometry.size, geometry.affine, geometry.spacing)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """Pixels and where they are.  Immutable: :meth:`with_array` is the way to new pixels.
 
@@ -208,6 +208,17 @@ class Volume:
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
     stored: StoredGrid | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """One line for people; values are no part of it."""
+        masked = "" if self.valid is None else f", {100 * self.valid.mean():.0f} % measured"
+        colour = "colour, " if self.is_colour else ""
+        return f"<Volume {self.modality}: {colour}{self.geometry.describe()}{masked}>"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array: ``(z, y, x)``, or ``(z, y, x, 3)`` for colour."""
+        return self.array.shape
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array, dtype=np.float32)

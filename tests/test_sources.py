@@ -136,7 +136,7 @@ class TestFusion:
         valid[1, 0, 10:20] = False  # 0 and 2 in a part of slice 0
         method = Counting()
         progress = []
-        fused = fuse(Sources(array, valid), method, lambda fraction, _: progress.append(fraction))
+        fused = fuse(Sources(array, valid), method, progress=lambda fraction, _: progress.append(fraction))
         assert [one.shape[:2] for one in method.seen] == [(3, 4), (2, 2)]
         known = np.where(valid, array, 0).sum(axis=0) / np.maximum(valid.sum(axis=0), 1)
         np.testing.assert_allclose(fused.array, known, atol=1e-6)

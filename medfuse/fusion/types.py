@@ -14,7 +14,7 @@ from ..sources import Stack, check_sources
 __all__ = ["Fused", "FusionMethod", "SliceFusion", "Stack", "check_sources", "map_slices"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fused:
     """The result of a fusion method.
 
@@ -34,6 +34,15 @@ class Fused:
     array: Stack
     maps: Mapping[str, Stack] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line for people; values are no part of it."""
+        maps = f", maps {', '.join(self.maps)}" if self.maps else ""
+        return f"<Fused {_sizes(self.array)}{maps}>"
+
+
+def _sizes(array: np.ndarray) -> str:
+    return "×".join(map(str, array.shape))
 
 
 class FusionMethod(Protocol):

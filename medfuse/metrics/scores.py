@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,15 @@ from .consistency import Consistency, interslice_consistency
 from .metric import Metric, Undefined, check_images, check_shapes
 
 __all__ = ["Scores", "evaluate", "slices_with_content"]
+
+
+class HasArray(Protocol):
+    """What holds an image as ``array``, such as :class:`medfuse.Fused`."""
+
+    @property
+    def array(self) -> np.ndarray:
+        """(z, y, x)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +92,7 @@ def slices_with_content(sources: np.ndarray | Sources) -> npt.NDArray[np.bool_]:
 
 def evaluate(
     sources: np.ndarray | Sources,
-    fused: np.ndarray,
+    fused: np.ndarray | HasArray,
     metrics: Iterable[str] | str | None = None,
     progress: Progress = ignore,
 ) -> Scores:
@@ -95,7 +104,7 @@ def evaluate(
         (n, z, y, x) in [0, 1]; uint8 is taken as 0 to 255.  As :class:`medfuse.Sources` they carry masks, and
         the scores are of their common field: see above.
     fused:
-        (z, y, x) in [0, 1]; likewise.
+        (z, y, x) in [0, 1]; likewise.  Or what holds it as ``array``: a :class:`medfuse.Fused` or a Volume.
     metrics:
         Keys of :data:`medfuse.METRICS`, or the name of one of the :data:`PROFILES`; None for all.
     progress:
@@ -115,7 +124,7 @@ def evaluate(
         For a key or profile that does not exist.
     """
     array, common = stack_and_field(sources)
-    fused = np.asarray(fused)
+    fused = np.asarray(getattr(fused, "array", fused))
     check_shapes(array, fused)
     if metrics is None or isinstance(metrics, str):
         metrics = PROFILES[metrics or "all"]

@@ -31,7 +31,7 @@ noise taken back as `dip` does: its rival on noisy data.
 """
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class StudyResult(Aligned):
     """All that came out of one study, in memory; :func:`medfuse.write_result` makes a folder of it.
 

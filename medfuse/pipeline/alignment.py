@@ -28,7 +28,7 @@ __all__ = ["Aligned", "Clock", "align"]
 _RANK = {"ok": 0, "doubtful": 1, "failed": 2}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Aligned:
     """The volumes of one study on one grid; :func:`medfuse.report.write_aligned` makes a folder of them.
 
@@ -67,6 +67,12 @@ class Aligned:
     removed: tuple[NoiseFound, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line for people; values are no part of it."""
+        verdicts = ", ".join(one.verdict for one in self.registrations)
+        grid = self.volumes[0].geometry.describe()
+        return f"<{type(self).__name__} {' + '.join(self.labels)} on {grid}; registration {verdicts}>"
 
     @property
     def labels(self) -> tuple[str, ...]:
