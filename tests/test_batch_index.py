@@ -267,6 +267,20 @@ class TestScrubbing:
         )
         assert words.endswith("in <moving>, spacing 0.5/0.7 mm")
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "run 'medfuse weights get vgg19' (548.1 MB from https://download.pytorch.org/models/vgg19.pth)",
+            "give --window LEVEL/WIDTH, such as 40/80, and / or a name",
+        ],
+    )
+    def test_addresses_and_help_stay(self, words):
+        assert redacted(words, [Path("/x/ct.nii"), Path("/x/t1.nii")]) == words
+
+    def test_a_path_beside_an_address_goes(self):
+        text = "copy it from https://host.org/DOE.pth into /home/doe/weights, or"
+        assert redacted(text, [Path("/x/ct.nii")]) == "copy it from https://host.org/DOE.pth into <path>, or"
+
     def test_one_line_of_bounded_length(self):
         words = redacted("a\nb\x00" + "c" * 5000, [Path("/x/y.nii")])
         assert words.startswith("a b c")
@@ -306,6 +320,7 @@ class TestCompare:
     def test_equal_runs_and_few_pairs_have_no_p(self, tmp_path):
         one, two = self.folders(tmp_path, lambda i: 0.0)
         assert {d.p for d in compare(one, two).differences} == {None}
+        assert compare(one, two).notes[-1].startswith("no p for pe, mi, q, cv: fewer than 6 studies differ")
         (tmp_path / "few").mkdir()
         one, two = self.folders(tmp_path / "few", lambda i: i + 1.0, n=5)
         assert {d.p for d in compare(one, two).differences} == {None}

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ import typer
 import typer.core
 
 from ..errors import Cancelled, ParameterError
-from ..recipe import Recipe
+from .options import Method, Parameters, Preset, Windows, check_folder, parameters_of, recipe_with
 from .reporting import ProgressStyle, reporter
 
 if TYPE_CHECKING:
@@ -92,6 +91,10 @@ def run(
     recipe: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Recipe (TOML), as a result's recipe.toml.")
     ] = None,
+    method: Method = None,
+    preset: Preset = None,
+    parameter: Parameters = None,
+    window: Windows = None,
     profile: Annotated[
         str | None, typer.Option(help="Metrics to compute, instead of the recipe's profile.")
     ] = None,
@@ -138,9 +141,9 @@ def run(
     """
     from ..batch import Limits, run_batch
 
-    own = Recipe.read(recipe) if recipe else Recipe()
-    if profile:
-        own = replace(own, profile=profile)
+    check_folder(output)
+    said = {"method": method, "preset": preset, "windows": tuple(window or ()), "profile": profile}
+    own = recipe_with(recipe, {**said, "parameters": parameters_of(parameter or [])})
     seconds, size = _amount(time_limit, "time", _TIMES), _amount(memory_limit, "size", _SIZES)
     # A folder may take minutes to look through; for a program, the fraction is that of the studies alone.
     searching = progress if progress is ProgressStyle.bar and source.is_dir() else ProgressStyle.none

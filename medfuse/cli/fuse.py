@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ParameterError
 from ..recipe import Recipe
 from ..study import Study
 from .groups import grouped
 from .inputs import InputOptions
-from .options import RecipeOptions, RunOptions
+from .options import Method, Parameters, Preset, RecipeOptions, RunOptions, parameters_of
 from .reporting import ProgressStyle, reporter
 from .running import run
 
@@ -24,16 +23,9 @@ __all__ = ["fuse", "fuse_study"]
 def fuse(
     inputs: InputOptions,
     how: RunOptions,
-    method: Annotated[
-        str | None, typer.Option(help="Fusion method; see 'medfuse methods'. [default: auto]")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Preset of the method; auto suits the device. [default: auto]")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Parameter of the method; repeatable."),
-    ] = None,
+    method: Method = None,
+    preset: Preset = None,
+    parameter: Parameters = None,
     profile: Annotated[
         str | None, typer.Option(help="Metrics to compute; see 'medfuse metrics list'. [default: default]")
     ] = None,
@@ -53,7 +45,7 @@ def fuse(
         {
             "method": method,
             "preset": preset,
-            "parameters": _parameters(parameter or []),
+            "parameters": parameters_of(parameter or []),
             "profile": profile,
             "device": device,
         }
@@ -79,13 +71,3 @@ def fuse_study(study: Study, recipe: Recipe, how: RunOptions) -> Path:
     from ..report import write_result
 
     return run(partial(run_study, study, recipe), write_result, how)
-
-
-def _parameters(pairs: list[str]) -> dict[str, str]:
-    parameters = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ParameterError(f"-p {pair}: expected KEY=VALUE, such as -p steps=500")
-        parameters[name.strip()] = value.strip()
-    return parameters

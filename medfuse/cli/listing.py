@@ -67,20 +67,30 @@ def _schema(key: str) -> dict[str, Any]:
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A volume, a zip, a DICOMDIR, or a folder with DICOM series.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Volumes, zips, DICOMDIRs, or folders with DICOM series."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
     keep_identifiers: Annotated[
         bool, typer.Option("--keep-identifiers", help="Name the patients and the dates of the studies.")
     ] = False,
 ) -> None:
-    """Tell what a file or folder holds: patients, studies, series, volumes, grids, and what is wrong."""
+    """Tell what files or folders hold: patients, studies, series, volumes, grids, and what is wrong."""
     from ..io import describe
 
-    found = describe(path)
+    found = {path: describe(path) for path in paths}  # all, so that a wrong name is said at once
     if as_json:
-        rows = [one.to_mapping(identity=keep_identifiers) for one in found]
+        rows = [one.to_mapping(identity=keep_identifiers) for own in found.values() for one in own]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
+    for path, own in found.items():
+        if len(found) > 1 and any(one.series is not None for one in own):
+            typer.echo(f"{path}:")
+        _print(own, keep_identifiers)
+
+
+def _print(found: Sequence[Description], keep_identifiers: bool) -> None:
     if all(one.series is None for one in found):
         for one in found:
             typer.echo(one)

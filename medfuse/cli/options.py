@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,17 +10,23 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ParameterError
+from ..io.formats import format_of
 from ..recipe import Recipe
 from .reporting import ProgressStyle
 
 __all__ = [
     "CancelFile",
+    "Method",
     "Overwrite",
+    "Parameters",
+    "Preset",
     "RecipeOptions",
     "RunOptions",
     "ShowProgress",
     "Windows",
+    "check_folder",
     "kind_of",
+    "parameters_of",
     "recipe_with",
 ]
 
@@ -36,6 +42,14 @@ Windows = Annotated[
         "LEVEL/WIDTH, or LOW%-HIGH% of the foreground. TARGET: a modality (MR=1%-99%) or the number "
         "of a volume (1 is the fixed one); without it, CT.",
     ),
+]
+
+
+Method = Annotated[str | None, typer.Option(help="Fusion method; see 'medfuse methods'.")]
+Preset = Annotated[str | None, typer.Option(help="Preset of the method; auto suits the device.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", "-p", metavar="KEY=VALUE", help="Parameter of the method; repeatable."),
 ]
 
 
@@ -143,6 +157,34 @@ class RunOptions:
     progress: ShowProgress = ProgressStyle.bar
     cancel_file: CancelFile = None
     overwrite: Overwrite = False
+
+
+def check_folder(output: Path) -> None:
+    """Refuse the name of a volume where a folder is to be written.
+
+    Raises
+    ------
+    ParameterError
+        With the remedy.
+    """
+    known = format_of(output)
+    if known and not output.is_dir():
+        folder = output.name[: -len(known[0])] or "result"
+        raise ParameterError(
+            f"--output {output}: is the name of a file, and a folder is written; say --output {folder}: the "
+            f"fused volume is {folder}/fused.nii.gz"
+        )
+
+
+def parameters_of(pairs: Sequence[str]) -> dict[str, str]:
+    """The parameters that ``-p KEY=VALUE`` says."""
+    parameters = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"-p {pair}: expected KEY=VALUE, such as -p steps=500")
+        parameters[name.strip()] = value.strip()
+    return parameters
 
 
 def kind_of(kind: str | None, no_registration: bool) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from ..progress import Progress, subrange
-from .options import RunOptions
+from .options import RunOptions, check_folder
 from .reporting import reporter
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def run(
     """Do the work, write its folder, say what was assumed, and return the path of the report."""
     from ..report import check_output
 
+    check_folder(how.output)
     check_output(how.output, how.overwrite)
     with reporter(how.progress, how.cancel_file) as progress:
         result = work(subrange(progress, 0.0, 0.97))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import WeightsError
+from ..errors import ParameterError, WeightsError
 from ..progress import subrange
 from .reporting import ProgressStyle, reporter
 
@@ -35,14 +35,18 @@ def list_weights() -> None:
 
 @app.command("get")
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="See 'medfuse weights list'.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="See 'medfuse weights list'; or a method, for those that it needs."
+        ),
+    ],
     progress: Annotated[ProgressStyle, typer.Option(help="What to show on stderr.")] = ProgressStyle.bar,
 ) -> None:
     """Fetch weights from their publisher."""
-    from ..weights import download_weights, weights_named
+    from ..weights import download_weights
 
-    for name in names:
-        weights_named(name)  # refuse a wrong name before fetching the others
+    names = list(dict.fromkeys(one for name in names for one in _needed(name)))  # all are known from here on
     with reporter(progress) as report:
         paths = [
             download_weights(name, subrange(report, i / len(names), (i + 1) / len(names)))
@@ -51,6 +55,20 @@ def get(
         report(1.0, "done")
     for path in paths:
         typer.echo(path)
+
+
+def _needed(name: str) -> tuple[str, ...]:
+    """The weights of that name, or those that a method needs as it is by default."""
+    from ..fusion import METHODS
+    from ..weights import WEIGHTS, weights_named
+
+    key = METHODS.key_of(name)
+    if name in WEIGHTS or key not in METHODS:
+        return (weights_named(name).name,)
+    needed = tuple(getattr(METHODS[key](), "required_weights", ()))
+    if not needed:
+        raise ParameterError(f"the method {key} needs no weights")
+    return needed
 
 
 @app.command("path")

@@ -16,7 +16,7 @@ from ..recipe import Recipe
 from ..sources import Sources
 from ..study import Study
 from ..volume import Volume
-from ..weights import find_weights
+from ..weights import check_weights
 from .alignment import Aligned, Clock, align
 from .applying import apply_transform
 from .noise_scores import NoiseScores, score_noise
@@ -108,8 +108,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     """
     recipe = recipe or Recipe()
     method = recipe.build_method()  # first, so that a typing error costs no reading
-    for name in getattr(method, "required_weights", ()):
-        find_weights(name)
+    check_weights(method)
     aligned = align(study, recipe, subrange(progress, 0.0, 0.25))
     clock = Clock(aligned.timings)
     sources = aligned.sources

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from .download import download_weights
 from .lookup import digests_of, find_weights, lookup_folders, matches, missing_weights
-from .state import load_weights, read_state
+from .state import check_weights, load_weights, read_state
 from .table import WEIGHTS, Weights, weights_named
 
 __all__ = [
     "WEIGHTS",
     "Weights",
+    "check_weights",
     "digests_of",
     "download_weights",
     "find_weights",

@@ -13,7 +13,7 @@ from .lookup import find_weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["load_weights", "read_state"]
+__all__ = ["check_weights", "load_weights", "read_state"]
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -49,6 +49,20 @@ def load_weights(name: str, file: str = "") -> tuple[dict[str, Tensor], dict[str
     path = Path(file).expanduser() if file else find_weights(name)
     state, digest = _kept(path, *_version(path))
     return dict(state), {"weights": path.name if file else name, "weights_sha256": digest}
+
+
+def check_weights(method: object) -> None:
+    """Refuse weights of a configured method that are missing or damaged, before any work is done.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`load_weights`.
+    """
+    for name in getattr(method, "required_weights", ()):
+        find_weights(name)
+    if own := getattr(method, "weights", ""):
+        load_weights("", own)  # it stays in memory for the method
 
 
 @lru_cache(maxsize=1)

@@ -94,7 +94,7 @@ def compare(first: Path, second: Path) -> Comparison:
     return Comparison(
         tuple(_holm([one for one in differences if one])),
         (methods[0], methods[1]),
-        tuple(_notes(results, common)),
+        (*_notes(results, common), *_untested([one for one in differences if one])),
     )
 
 
@@ -156,6 +156,16 @@ def _holm(differences: Sequence[Difference]) -> list[Difference]:
         highest = max(highest, min(1.0, p * (len(tested) - rank)))
         corrected[i] = highest
     return [replace(one, p_holm=corrected.get(i)) for i, one in enumerate(differences)]
+
+
+def _untested(differences: Sequence[Difference]) -> list[str]:
+    without = [one.metric for one in differences if one.p is None]
+    if not without:
+        return []
+    return [
+        f"no p for {', '.join(without)}: fewer than {_FEW} studies differ, and with so few the test cannot "
+        "reach 0.05"
+    ]
 
 
 def _notes(results: Sequence[Mapping[str, Mapping[str, str]]], common: Sequence[str]) -> list[str]:

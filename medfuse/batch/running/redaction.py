@@ -11,7 +11,10 @@ from ...io.files import files_below, one_line
 __all__ = ["redacted"]
 
 _LIMIT = 600
-_PATH = re.compile(r"(?<![\w.>])(?:[A-Za-z]:)?(?:[/\\][^/\\:;,'\"<>]+)+[/\\]?")
+_PATH = re.compile(
+    r"(https?://\S+)|(?<![\w.>])(?:[A-Za-z]:)?[/\\](?!\s)[^/\\:;,'\"<>]+(?:[/\\][^/\\:;,'\"<>]+)*[/\\]?"
+)
+"""A path, or as its first group an address on the web, which tells where to get something."""
 _UID = re.compile(r"\b[0-9]+(?:\.[0-9]+){4,}\b")
 
 
@@ -31,7 +34,7 @@ def redacted(message: str, paths: Sequence[Path]) -> str:
     for path, role in named:
         # Below a folder, up to what ends a path in a message; a name may hold blanks.
         text = re.sub(re.escape(path) + r"(?:[/\\][^:;,'\"]*)?", role, text)
-    text = _PATH.sub("<path>", text)
+    text = _PATH.sub(lambda found: found[1] or "<path>", text)
     for name in sorted((name for name in _names(paths) if name in text), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<file>", text)
     return one_line(_UID.sub("<uid>", text), _LIMIT)
