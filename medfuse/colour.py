@@ -11,12 +11,25 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["LUMA_WEIGHTS", "combine_chroma", "luma_of", "merge_colour", "split_colour"]
+from .errors import UnknownNameError
+
+__all__ = [
+    "COLOUR_MAPS",
+    "LUMA_WEIGHTS",
+    "coloured",
+    "combine_chroma",
+    "luma_of",
+    "merge_colour",
+    "split_colour",
+]
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the luma."""
 
 _BLUE, _RED = 1.772, 1.402  # 2 (1 − 0.114) and 2 (1 − 0.299)
+
+COLOUR_MAPS = ("inferno", "magma", "hot", "gist_heat", "none")
+"""Maps of matplotlib from black on, so that nothing is tinted where no tracer is; "none": grey."""
 
 
 def luma_of(rgb: np.ndarray) -> np.ndarray:
@@ -62,3 +75,24 @@ def combine_chroma(chromas: np.ndarray) -> np.ndarray:
     weighted = (distance * (chromas - 0.5)).sum(axis=0)
     result: np.ndarray = 0.5 + np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)
     return result
+
+
+def coloured(values: np.ndarray, name: str) -> np.ndarray:
+    """Colours (..., 3) of ``values`` (...) in [0, 1] by one of :data:`COLOUR_MAPS`.
+
+    The first colour of the map, such as the dark red of "hot", is taken off so that 0 is black.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such map.
+    """
+    if name not in COLOUR_MAPS:
+        raise UnknownNameError("colour map", name, COLOUR_MAPS)
+    if name == "none":
+        return np.repeat(np.asarray(values, dtype=float)[..., None], 3, axis=-1)
+    from matplotlib import colormaps
+
+    values = np.asarray(values, dtype=float)
+    colours, start = (np.asarray(colormaps[name](one))[..., :3] for one in (values, 0.0))
+    return np.asarray(np.clip(colours - start * (1 - values[..., None]), 0, 1))

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .colour import luma_of
+from .colour import COLOUR_MAPS, luma_of
 from .errors import ParameterError, UnknownNameError
 from .volume import MODALITIES, Volume
 
@@ -32,10 +32,12 @@ __all__ = [
     "Window",
     "choose_window",
     "choose_windows",
+    "colour_map_specs",
     "levels_in_use",
     "luma",
     "quantize",
     "rescale",
+    "unit_of",
     "window_specs",
 ]
 
@@ -56,6 +58,7 @@ CT_WINDOWS: dict[str, tuple[float, float]] = {
 """Name -> (level, width) in HU; where 3D Slicer has a preset of that name, its values."""
 
 _PERCENTILES = (0.5, 99.5)
+_FUNCTIONAL, _FUNCTIONAL_MAP = ("PT", "NM"), "inferno"
 _NUMBER = r"([-+]?\d+(?:\.\d+)?)"
 
 
@@ -187,30 +190,77 @@ def window_specs(windows: Sequence[str], modalities: Sequence[str]) -> list[str]
     ParameterError
         If a target matches no volume.
     """
-    by_target = dict(_parse(window) for window in windows)
+    return _for_each(windows, modalities, "window", ("CT",), ["auto"] * len(modalities))
+
+
+def colour_map_specs(maps: Sequence[str], modalities: Sequence[str]) -> list[str]:
+    """The colour map of each volume, one of :data:`medfuse.colour.COLOUR_MAPS`, from what the user wrote.
+
+    Parameters
+    ----------
+    maps:
+        ``TARGET=NAME`` as in :func:`window_specs`; a bare ``NAME`` is meant for PET and NM.
+    modalities:
+        Of the volumes in order.  By default PET and NM, which show a function on somebody's anatomy, are
+        coloured, and others are not.
+
+    Raises
+    ------
+    ParameterError, UnknownNameError
+        If a target matches no volume, or a name no map.
+    """
+    default = [_FUNCTIONAL_MAP if modality in _FUNCTIONAL else "none" for modality in modalities]
+    functional = tuple(one for one in _FUNCTIONAL if one in modalities) or _FUNCTIONAL[:1]
+    chosen = _for_each(maps, modalities, "colour map", functional, default)
+    for name in chosen:
+        if name not in COLOUR_MAPS:
+            raise UnknownNameError("colour map", name, COLOUR_MAPS)
+    return chosen
+
+
+_UNITS = {"BQML": "Bq/ml", "GML": "SUV (g/ml)", "CNTS": "counts", "PROPCNTS": "counts", "SUV": "SUV"}
+
+
+def unit_of(volume: Volume) -> str:
+    """What a volume's values are in, by modality and header; "value of the file" where nobody says."""
+    if volume.modality == "CT":
+        return "HU"
+    units = str(volume.metadata.get("Units", ""))
+    return _UNITS.get(units, units or "value of the file")
+
+
+def _for_each(
+    entries: Sequence[str],
+    modalities: Sequence[str],
+    what: str,
+    bare: tuple[str, ...],
+    default: Sequence[str],
+) -> list[str]:
+    """What the ``entries``, ``TARGET=SPEC`` or for the modalities ``bare`` just SPEC, say of each volume."""
+    by_target = {target: spec for entry in entries for target, spec in _parse(entry, what, bare)}
     numbers = [str(i + 1) for i in range(len(modalities))]
     for target in by_target:
         if target not in numbers and target not in modalities:
             volumes = ", ".join(f"{i} {m}" for i, m in zip(numbers, modalities, strict=True))
             raise ParameterError(
-                f"window for {target}, but the volumes are {volumes}: "
+                f"{what} for {target}, but the volumes are {volumes}: "
                 "name one by its number, or set the modalities (--modality)"
             )
     return [
-        by_target.get(number, by_target.get(modality, "auto"))
-        for number, modality in zip(numbers, modalities, strict=True)
+        by_target.get(number, by_target.get(modality, otherwise))
+        for number, modality, otherwise in zip(numbers, modalities, default, strict=True)
     ]
 
 
-def _parse(window: str) -> tuple[str, str]:
-    target, equals, spec = window.partition("=")
+def _parse(entry: str, what: str, bare: tuple[str, ...]) -> list[tuple[str, str]]:
+    target, equals, spec = entry.partition("=")
     if not equals:
-        return "CT", window
+        return [(modality, entry) for modality in bare]
     if target.upper() not in MODALITIES and not target.isdigit():
         raise ParameterError(
-            f"window {window!r}: before '=' stands a modality ({', '.join(MODALITIES)}) or a number"
+            f"{what} {entry!r}: before '=' stands a modality ({', '.join(MODALITIES)}) or a number"
         )
-    return target.upper(), spec
+    return [(target.upper(), spec)]
 
 
 def _by_name(name: str) -> Window:

@@ -60,6 +60,8 @@ class Recipe:
         What is known of that noise: one of :data:`medfuse.noise.CHOICES`.
     windows:
         See :func:`medfuse.intensity.window_specs`.
+    colour_maps:
+        Of PET, NM and others that are named; see :func:`medfuse.intensity.colour_map_specs`.
     profile:
         Which metrics are computed: a name of :data:`medfuse.metrics.PROFILES`.
     device:
@@ -89,6 +91,7 @@ class Recipe:
     denoise: str = "none"
     noise: str = "auto"
     windows: tuple[str, ...] = ()
+    colour_maps: tuple[str, ...] = ()
     profile: str = "default"
     device: str = "auto"
     seed: int = 1
@@ -99,6 +102,7 @@ class Recipe:
         object.__setattr__(self, "method", METHODS.key_of(self.method))
         object.__setattr__(self, "parameters", dict(self.parameters))
         object.__setattr__(self, "windows", tuple(self.windows))
+        object.__setattr__(self, "colour_maps", tuple(self.colour_maps))
         choices = {
             "registration": KINDS,
             "registration_preset": ("auto", *PRESETS),
@@ -172,7 +176,7 @@ class Recipe:
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields as plain values."""
-        return {**asdict(self), "windows": list(self.windows)}
+        return {**asdict(self), "windows": list(self.windows), "colour_maps": list(self.colour_maps)}
 
     def write(self, path: Path) -> None:
         """Write the recipe to a TOML file that :meth:`read` reads back."""

@@ -7,7 +7,8 @@ import colorsys
 import numpy as np
 import pytest
 
-from medfuse.colour import combine_chroma, merge_colour, split_colour
+from medfuse.colour import COLOUR_MAPS, coloured, combine_chroma, merge_colour, split_colour
+from medfuse.errors import UnknownNameError
 
 COLOURS = np.random.default_rng(0).random((50, 3))
 
@@ -87,3 +88,25 @@ def test_chromas_combine_by_distance_from_grey():
 def test_order_does_not_matter():
     chromas = np.random.default_rng(2).random((3, 10, 2))
     np.testing.assert_allclose(combine_chroma(chromas), combine_chroma(chromas[::-1]), atol=1e-14)
+
+
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_a_colour_map_begins_at_black_and_grows_brighter(name):
+    colours = coloured(np.linspace(0, 1, 50), name)
+    luma, chroma = split_colour(colours)
+    assert colours.shape == (50, 3)
+    np.testing.assert_array_equal(colours[0], 0)
+    assert (np.diff(luma) > 0).all()
+    assert (np.ptp(chroma, axis=0) > 0.2).any() == (name != "none")
+
+
+def test_hot_is_red_before_it_is_yellow():
+    """The values that matplotlib states for the map: red to 0.365, green to 0.746, then blue."""
+    red, yellow = coloured(np.array([0.36, 0.74]), "hot")
+    np.testing.assert_allclose(red, [0.98, 0, 0], atol=0.03)
+    np.testing.assert_allclose(yellow, [1, 0.98, 0], atol=0.03)
+
+
+def test_a_colour_map_that_is_not_there():
+    with pytest.raises(UnknownNameError, match="Choose from: inferno"):
+        coloured(np.zeros(3), "rainbow")

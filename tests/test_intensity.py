@@ -7,7 +7,16 @@ import pytest
 
 from medfuse import Geometry, Volume, rescale
 from medfuse.errors import ParameterError, UnknownNameError
-from medfuse.intensity import CT_WINDOWS, choose_window, levels_in_use, luma, quantize, window_specs
+from medfuse.intensity import (
+    CT_WINDOWS,
+    choose_window,
+    colour_map_specs,
+    levels_in_use,
+    luma,
+    quantize,
+    unit_of,
+    window_specs,
+)
 
 
 def volume(array, modality="MR", valid=None):
@@ -149,6 +158,41 @@ class TestWindowSpecs:
     def test_target_that_is_none(self):
         with pytest.raises(ParameterError, match="before '=' stands a modality"):
             window_specs(["XR=brain"], ["CT", "MR"])
+
+
+class TestColourMapSpecs:
+    @pytest.mark.parametrize(
+        ("maps", "specs"),
+        [
+            ([], ["none", "inferno", "inferno"]),
+            (["hot"], ["none", "hot", "hot"]),
+            (["none"], ["none", "none", "none"]),
+            (["NM=none"], ["none", "inferno", "none"]),
+            (["hot", "3=magma", "1=gist_heat"], ["gist_heat", "hot", "magma"]),
+        ],
+    )
+    def test_functional_volumes_are_coloured(self, maps, specs):
+        assert colour_map_specs(maps, ["MR", "PT", "NM"]) == specs
+
+    def test_nothing_to_colour(self):
+        assert colour_map_specs([], ["CT", "MR"]) == ["none", "none"]
+        with pytest.raises(ParameterError, match="colour map for PT, but the volumes are 1 CT, 2 MR"):
+            colour_map_specs(["hot"], ["CT", "MR"])
+
+    def test_unknown_name(self):
+        with pytest.raises(UnknownNameError, match=r"unknown colour map 'hott'\. Did you mean 'hot'"):
+            colour_map_specs(["hott"], ["MR", "PT"])
+
+
+@pytest.mark.parametrize(
+    ("modality", "units", "words"),
+    [("CT", None, "HU"), ("PT", "BQML", "Bq/ml"), ("PT", "SUV", "SUV"), ("NM", None, "value of the file")],
+)
+def test_units_in_words(modality, units, words):
+    one = Volume(
+        np.ones((1, 2, 2)), Geometry((2, 2, 1)), modality, metadata={"Units": units} if units else {}
+    )
+    assert unit_of(one) == words
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,31 @@ class TestOtherWays:
         written = read_volume(tmp_path / "out" / "fused_colour.nii.gz", modality="OT")
         np.testing.assert_array_equal(written.array, result.fused_colour.array)
 
+    def test_uptake_is_coloured_by_its_value(self, files, tmp_path):
+        """A scalar PET on a CT: the hue is that of its value, the luma the fusion's; the report has a key."""
+        ct = read_volume(files / "ct.nii.gz", modality="CT")
+        uptake = np.zeros(ct.geometry.shape, np.float32)
+        uptake[8:16, 15:30, 10:20] = 5
+        uptake[8:16, 15:30, 20:30] = 10
+        write_volume(Volume(uptake, ct.geometry), tmp_path / "pet.nii.gz")
+        study = Study(InputVolume(files / "ct.nii.gz", "CT"), InputVolume(tmp_path / "pet.nii.gz", "PT"))
+        recipe = Recipe(method="average", registration="none", windows=("PT=7.5/15",), colour_maps=("hot",))
+        result = run_study(study, recipe)
+        assert result.colour_maps == ("none", "hot")
+        colour = result.fused_colour.array / 255
+        np.testing.assert_allclose(colour @ [0.299, 0.587, 0.114], result.fused.array, atol=1 / 255)
+        red, green, blue = np.moveaxis(colour[12, 20], -1, 0)
+        assert (red[12:18] > green[12:18] + 0.02).all()  # a third of the range is red
+        np.testing.assert_allclose(green[12:18], blue[12:18], atol=2 / 255)
+        assert (green[22:28] > blue[22:28] + 0.1).all()  # two thirds are yellow
+        np.testing.assert_allclose(np.ptp(colour[:6], axis=-1), 0, atol=1 / 255)
+        write_result(result, tmp_path / "out")
+        page = (tmp_path / "out" / "report.html").read_text()
+        assert "moving PT: hot</figcaption>" in page
+        assert (tmp_path / "out" / "fused_colour.nii.gz").exists()
+        grey = run_study(study, replace(recipe, colour_maps=("none",)))
+        assert grey.fused_colour is None
+
     def test_colour_on_another_grid_is_written_in_whole_numbers(self, files, tmp_path):
         """Interpolated, it lies between them; 8-bit RGB holds no others."""
         ct = read_volume(files / "ct.nii.gz", modality="CT")

@@ -23,7 +23,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the volumes and the result.")
     ] = Path("medfuse_demo"),
-    method: Annotated[str, typer.Option(help="Fusion method.")] = "dip",
+    method: Annotated[str, typer.Option(help="Fusion method.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     progress: Annotated[ProgressStyle, typer.Option(help="What to show on stderr.")] = ProgressStyle.bar,
 ) -> None:

@@ -44,6 +44,15 @@ Windows = Annotated[
     ),
 ]
 
+ColourMaps = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TARGET=]NAME",
+        help="Colour of PET and NM, or of the TARGET named as with --window; repeatable. NAME: inferno, "
+        "magma, hot, gist_heat or none. [default: inferno for PET and NM]",
+    ),
+]
+
 
 Method = Annotated[str | None, typer.Option(help="Fusion method; see 'medfuse methods'.")]
 Preset = Annotated[str | None, typer.Option(help="Preset of the method; auto suits the device.")]
@@ -58,6 +67,7 @@ class RecipeOptions:
     """What is done before fusion, and what is written; on top of a recipe file."""
 
     window: Windows = None
+    colour_map: ColourMaps = None
     registration: Annotated[
         str | None,
         typer.Option(
@@ -134,6 +144,7 @@ class RecipeOptions:
         """The recipe of these options and of ``more``: fields of a recipe, None where nothing is said."""
         given = {
             "windows": tuple(self.window or ()),
+            "colour_maps": tuple(self.colour_map or ()),
             "registration": kind_of(self.registration, self.no_registration),
             "registration_preset": self.registration_preset,
             "registration_start": self.registration_start,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..colour import combine_chroma, merge_colour, split_colour
+from ..colour import coloured, combine_chroma, merge_colour, split_colour
 from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, what_ran
-from ..intensity import Window
+from ..intensity import Window, colour_map_specs
 from ..metrics import Scores, evaluate
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe
@@ -68,6 +68,13 @@ class StudyResult(Aligned):
         return (f"fused by {self.ran.title}", *super().summary)
 
     @property
+    def colour_maps(self) -> tuple[str, ...]:
+        """The colour map of each volume; "none" for those shown in grey or in colours of their own."""
+        specs = colour_map_specs(self.recipe.colour_maps, [volume.modality for volume in self.volumes])
+        pairs = zip(self.volumes, specs, strict=True)
+        return tuple("none" if volume.is_colour else name for volume, name in pairs)
+
+    @property
     def fused_volume(self) -> Volume:
         """The fused volume in [0, 1] on the fixed volume's grid; its luma, if a source is coloured."""
         return Volume(self.fused.array, self.volumes[0].geometry, "OT")
@@ -76,12 +83,14 @@ class StudyResult(Aligned):
     def fused_colour(self) -> Volume | None:
         """The fused volume (z, y, x, 3), 0 to 255, with the chroma of coloured sources; None without any.
 
-        A source's chroma is scaled as its luma was; where it was not measured, it is grey.
+        A source's chroma is scaled as its luma was, or is that of the colour map of its value; where it was
+        not measured, it is grey.
         """
+        maps = zip(self.volumes, self.windows, self.colour_maps, self.sources.array, strict=True)
         chromas = [
-            _chroma(volume, window)
-            for volume, window in zip(self.volumes, self.windows, strict=True)
-            if volume.is_colour
+            _chroma(volume, window) if volume.is_colour else split_colour(coloured(values, name))[1]
+            for volume, window, name, values in maps
+            if volume.is_colour or name != "none"
         ]
         if not chromas:
             return None

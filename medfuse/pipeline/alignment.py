@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import RegistrationError
-from ..intensity import Window, choose_windows, rescale
+from ..intensity import Window, choose_windows, colour_map_specs, rescale
 from ..io import sha256_of_input
 from ..io.dicom import notes_on_patients, notes_on_writing
 from ..io.files import existing
@@ -113,6 +113,7 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
         read = _read(study, subrange(progress, 0.0, 0.2))
         hashes = tuple(sha256_of_input(path) for path in study.paths)
         windows = choose_windows(read, recipe.windows)
+        colour_map_specs(recipe.colour_maps, [one.modality for one in read])  # refused before the search
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
     cleaned: tuple[Volume, ...] = read
     noise: tuple[NoiseFound, ...] = ()

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from ..colour import coloured
 from .planes import Plane
 
-__all__ = ["along_slices", "checkerboard", "outlined", "overlay", "panel"]
+__all__ = ["along_slices", "checkerboard", "colour_bar", "outlined", "overlay", "panel"]
 
 _HEIGHT_INCHES = 2.6
 _DPI = 110
@@ -71,6 +72,18 @@ def along_slices(values: Mapping[str, npt.NDArray[np.float64]], label: str) -> s
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False)
+    return _data_uri(figure)
+
+
+def colour_bar(name: str, lower: float, upper: float, unit: str) -> str:
+    """The colours of a map from ``lower`` to ``upper``, in ``unit``, as a data URI."""
+    figure = Figure(figsize=(3.4, 0.62), layout="constrained")
+    axes = figure.add_subplot()
+    ramp = coloured(np.linspace(0, 1, 256)[None], name)
+    axes.imshow(ramp, extent=(lower, upper, 0, 1), aspect="auto")
+    axes.set_yticks([])
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel(unit, fontsize=8)
     return _data_uri(figure)
 
 

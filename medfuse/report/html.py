@@ -9,9 +9,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from ..fusion import METHODS, parameters_of
+from ..intensity import unit_of
 from ..metrics import METRICS, Scores
 from ..pipeline import Aligned, StudyResult
-from .figures import along_slices, panel
+from .figures import along_slices, colour_bar, panel
 from .planes import central_voxel, plane
 from .registration import pictures, registration_rows
 
@@ -34,6 +35,7 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
         title=f"{result.ran.title}: {' + '.join(result.labels)}",
         grid=result.volumes[0].geometry.describe(),
         pictures=_pictures(result, voxel),
+        legends=_legends(result),
         comparison=_comparison(result, voxel),
         maps=_maps(result, voxel),
         registrations=registration_rows(result, facts),
@@ -78,6 +80,16 @@ def _pictures(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[st
         fused = (f"fused: {result.ran.title}", panel(plane(shown, geometry, name, voxel)))
         rows.append((name, [*row[:count], fused, *row[count:]]))
     return rows
+
+
+def _legends(result: StudyResult) -> list[tuple[str, str]]:
+    """Caption and colour bar of each volume that is shown by a colour map."""
+    shown = zip(result.labels, result.volumes, result.windows, result.colour_maps, strict=True)
+    return [
+        (f"{label}: {name}", colour_bar(name, window.lower, window.upper, unit_of(volume)))
+        for label, volume, window, name in shown
+        if name != "none"
+    ]
 
 
 def _comparison(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:

@@ -78,6 +78,7 @@ def _read(path: Path, series: FoundSeries, options: ReadOptions) -> Volume:
     if suv:
         factor, note = suv_factor(found.headers)
         volume = volume.with_array(volume.array * np.float32(factor)).with_notes(note)
+        volume = replace(volume, metadata={**volume.metadata, "Units": "SUV"})
     return replace(volume, notes=(*chosen.notes, *volume_notes, *volume.notes))
 
 
