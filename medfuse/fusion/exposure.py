@@ -12,8 +12,7 @@ the former dull.  ``measured`` looks at how far T goes and at what the sources s
 
 The second spreads what T has crowded together where sources of opposite contrast are bright; the first keeps
 every slope above half of its own, so that nothing is flattened.  On identical sources both are the
-source itself.  There is one curve for all slices; it grows, and 0 stays 0.  Chosen by eye and by score
-among eight curves on thirteen pairs: benchmarks/README.md.
+source itself.  There is one curve for all slices; it grows, and 0 stays 0.
 """
 
 from __future__ import annotations
