@@ -56,6 +56,7 @@ BAD_SFORMS = [
     ("<f", (NAN,), "sform holds NaN or infinite"),
     ("<f", (INFINITE,), "sform holds NaN or infinite"),
     ("<12f", (0.0,) * 12, "sform is singular"),
+    ("<12f", (1e-9, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), "sform is damaged: voxels of 1e-09, 1, 1 mm"),
     ("<12f", (1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0), "axes run almost alike"),
 ]
 BAD_QFORMS = [
@@ -273,6 +274,18 @@ class TestShape:
         assert "volume 4 of 5" in volume.notes
         with pytest.raises(ReadError, match="no volume 6; it holds 5"):
             read_volume(tmp_path / "v.nii.gz", volume=6)
+
+    @pytest.mark.parametrize("axes", [0, -3, 8, 512, 2**40])
+    def test_a_number_of_axes_that_is_none_is_refused(self, tmp_path: Path, axes: int) -> None:
+        path = patched(save(nifti(kind=nibabel.Nifti2Image), tmp_path / "v.nii"), 16, "<q", axes)
+        with pytest.raises(ReadError, match="expected 3 to 7: damaged"):
+            read_volume(path)
+
+    def test_line_ends_that_were_changed_are_refused(self, tmp_path: Path) -> None:
+        path = save(nifti(kind=nibabel.Nifti2Image), tmp_path / "v.nii")
+        path.write_bytes(path.read_bytes().replace(b"\r\n\x1a\n", b"\n\x1a\n\0", 1))
+        with pytest.raises(ReadError, match="its line ends were changed"):
+            read_volume(path)
 
     def test_a_flat_image_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ReadError, match="2-D image of 2×3 pixels where a volume"):

@@ -60,7 +60,7 @@ class TestImages:
 
     def test_colour_is_refused(self, tmp_path: Path) -> None:
         colour = np.stack([GREY, GREY, GREY], axis=-1)
-        colour[2, 3, 1] ^= 1
+        colour[2, 3, 1] ^= 64
         Image.fromarray(colour).save(tmp_path / "a.png")
         with pytest.raises(ReadError, match="in colour; expected grey values"):
             read_image(tmp_path / "a.png")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from medfuse import InputVolume, Recipe, Study, run_study, write_result
 from medfuse.errors import ParameterError, ReadError, SeriesError
-from medfuse.io import ReadOptions, describe, read_volume
+from medfuse.io import ReadOptions, describe, read_image, read_volume
 from medfuse.volume import Geometry
 
 GREY = np.random.default_rng(0).integers(0, 256, (3, 20, 30)).astype("u1")
@@ -144,6 +144,27 @@ class TestImages:
         volume = read_volume(tmp_path / "a.png", spacing=(1, 1))
         assert volume.is_colour
         np.testing.assert_array_equal(volume.array, COLOUR)
+
+    @pytest.mark.parametrize(("difference", "is_grey"), [(8, True), (9, False)])
+    def test_channels_that_differ_by_a_few_levels_are_grey(
+        self, tmp_path: Path, difference: int, is_grey: bool
+    ) -> None:
+        """What JPEG makes of a grey picture; one pixel more is colour."""
+        pixels = np.repeat(np.arange(100, 130, dtype="u1").reshape(5, 6, 1), 3, axis=-1)
+        pixels[2, 3, 0] += difference
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        volume = read_volume(tmp_path / "a.png", spacing=(1, 1))
+
+        assert volume.is_colour is not is_grey
+        note = "its channels differ by a few levels only: read as grey, its luma"
+        assert (note in volume.notes) is is_grey
+        if is_grey:
+            luma = pixels @ np.array([0.299, 0.587, 0.114])
+            np.testing.assert_allclose(volume.array[0], luma, atol=1e-4)
+            np.testing.assert_allclose(read_image(tmp_path / "a.png"), luma / 255, atol=1e-6)
+        else:
+            with pytest.raises(ReadError, match="in colour; expected grey values"):
+                read_image(tmp_path / "a.png")
 
     def test_a_mat_file_keeps_its_values(self, tmp_path: Path) -> None:
         from scipy.io import savemat

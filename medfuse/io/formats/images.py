@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ...colour import luma_of
 from ...errors import ReadError
 from ..files import check_finite, check_voxels, existing, reading
 from . import PICTURES, is_picture
 
-__all__ = ["GREY_LEVELS", "load_image", "load_mat", "read_image"]
+__all__ = ["GREY_LEVELS", "almost_grey", "load_image", "load_mat", "read_image"]
 
 GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
 """Pillow's mode -> the value of white; ``I`` is what it makes of 16-bit PNG in older versions."""
+
+_GREY_SPREAD = 8  # levels of 255 between the channels of a pixel: what JPEG makes of grey
 
 
 def read_image(path: str | Path) -> npt.NDArray[np.float32]:
@@ -38,7 +41,8 @@ def load_image(path: str | Path) -> tuple[npt.NDArray[np.generic], int]:
     """The values (y, x) of a grey 2-D image as the file has them, and its value of white.
 
     White is 255 or 65535 for integers of 8 or 16 bits, and 1 for the other values, which are in [0, 1].
-    A colour image is read if its channels are equal.  Of a ``.mat`` file with one 2-D array likewise.
+    A colour image whose channels differ by no more than 8 of 255 levels is read as its luma.  Of a ``.mat``
+    file with one 2-D array likewise.
 
     Raises
     ------
@@ -75,9 +79,18 @@ def _load_picture(path: Path) -> tuple[npt.NDArray[np.generic], int]:
         channels = np.asarray(image.convert("RGBA"))
     if (channels[..., 3] != 255).any():
         raise ReadError(f"{path}: partly transparent; save it as a grey image")
-    if (channels[..., :1] != channels[..., 1:3]).any():
+    rgb = channels[..., :3]
+    if (rgb[..., :1] == rgb[..., 1:]).all():
+        return rgb[..., 0], 255
+    if not almost_grey(rgb):
         raise ReadError(f"{path}: in colour; expected grey values: convert it to grey first")
-    return channels[..., 0], 255
+    return luma_of(rgb.astype(np.float32)), 255
+
+
+def almost_grey(rgb: npt.NDArray[np.uint8]) -> bool:
+    """Whether the channels (y, x, 3) of 8 bits differ by a few levels only, as lossy compression does it."""
+    spread = rgb.max(axis=-1).astype(int) - rgb.min(axis=-1)
+    return bool(spread.max() <= _GREY_SPREAD)
 
 
 def load_mat(path: Path) -> tuple[npt.NDArray[np.generic], int]:

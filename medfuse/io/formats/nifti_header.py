@@ -34,6 +34,9 @@ _AFFINE_TOLERANCE = 1e-3  # mm; float32 affines agree within it
 _FLAT = 1e-3  # volume of a unit cell
 _LONG_QUATERNION = 1e-5  # b²+c²+d² may exceed 1 by rounding
 _SAME_SIZE = 1e-3  # relative
+_MOST_AXES = 7
+_END_OF_LINES = (bytes(4), b"\r\n\x1a\n")  # of NIfTI-2; a transfer as text changes them
+_SIZES = (1e-6, 1e6)  # of a voxel, in the unit of the file
 _LARGEST_CODE = 5  # of NIFTI_XFORM_*: unknown, scanner, aligned, Talairach, MNI, template
 _UNITS = {
     0: ("", 1.0),
@@ -107,6 +110,8 @@ def parse_header(path: Path, start: bytes, pair: bool) -> NiftiHeader:
         Naming the field that is wrong.
     """
     fields = _fields(path, start)
+    if not 1 <= int(fields["dim"][0]) <= _MOST_AXES:
+        raise ReadError(f"{path}: declares {int(fields['dim'][0])} axes; expected 3 to {_MOST_AXES}: damaged")
     shape = tuple(int(n) for n in fields.get_data_shape())
     check_voxels(path, shape)
     if len(shape) < 3:
@@ -159,6 +164,10 @@ def _fields(path: Path, start: bytes) -> nibabel.Nifti1Header:
         raise ReadError(
             f"{path}: an Analyze file, which does not say left from right; convert the scanner's DICOM files "
             "with dcm2niix, or this file with FSL's fslchfiletype or nibabel if you know how it lies"
+        )
+    if kind is nibabel.Nifti2Header and bytes(fields["eol_check"].tobytes()) not in _END_OF_LINES:
+        raise ReadError(
+            f"{path}: its line ends were changed, as by a transfer as text; copy it again as binary"
         )
     return fields
 
@@ -244,9 +253,15 @@ def _sform(fields: nibabel.Nifti1Header) -> tuple[np.ndarray | None, str]:
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     if steps.min() <= 0:
         return None, "sform is singular"
+    if steps.min() < _SIZES[0] or steps.max() > _SIZES[1]:
+        return None, f"sform is damaged: voxels of {_listed(steps)} mm"
     if abs(np.linalg.det(affine[:3, :3] / steps)) < _FLAT:
         return None, "sform is damaged: two of its axes run almost alike"
     return affine, ""
+
+
+def _listed(sizes: np.ndarray) -> str:
+    return ", ".join(f"{size:g}" for size in sizes)
 
 
 def _qform(fields: nibabel.Nifti1Header) -> tuple[np.ndarray | None, str]:
@@ -257,9 +272,8 @@ def _qform(fields: nibabel.Nifti1Header) -> tuple[np.ndarray | None, str]:
     shift = [float(fields[f"qoffset_{letter}"]) for letter in "xyz"]
     if not np.all(np.isfinite([b, c, d, *shift])):
         return None, "qform holds NaN or infinite numbers"
-    if not np.all((sizes > 0) & np.isfinite(sizes)):
-        text = ", ".join(f"{size:g}" for size in sizes)
-        return None, f"qform is damaged: voxels of {text} mm; every size must be positive"
+    if not np.all((sizes >= _SIZES[0]) & (sizes <= _SIZES[1])):
+        return None, f"qform is damaged: voxels of {_listed(sizes)} mm; every size must be positive"
     if not handedness >= 0 and handedness != -1:
         return None, f"qform is damaged: pixdim[0] is {handedness:g}; expected -1 or 1"
     length = b * b + c * c + d * d
