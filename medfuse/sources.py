@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 
 from .errors import ParameterError
 
@@ -132,6 +131,8 @@ def mirrored(valid: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     ParameterError
         If no pixel was measured.
     """
+    from scipy.ndimage import distance_transform_edt  # here, for the command line loads this module
+
     if not valid.any():
         raise ParameterError("no pixel of the slice was measured: nothing can stand in for the others")
     nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)

@@ -285,3 +285,9 @@ def test_stays_light(statement):
     code = f"import sys; {statement}; print(*{{'torch', 'SimpleITK'}} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+def test_the_command_line_starts_without_what_only_work_needs():
+    code = "import sys, medfuse.cli; print(*{'scipy', 'skimage', 'matplotlib', 'pydicom'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == ""

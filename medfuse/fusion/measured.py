@@ -20,10 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from ..errors import ParameterError
-from ..noise import estimate_noise
 from ..progress import Progress, subrange
 from ..sources import Sources, Stack
 from .types import Fused, FusionMethod
@@ -143,9 +141,16 @@ def _pass_through(whole: Stack, field: _Field, fused: np.ndarray, maps: Mapping[
         if _source_of(name)[1] == number:
             values[field.where] = 1
         if name == "uncertainty":
-            source = whole[number][field.slices]
-            brightness = gaussian_filter(source, (0, _BLUR, _BLUR))
-            field.put(estimate_noise(source).deviation(brightness), values)
+            field.put(_noise_of(whole[number][field.slices]), values)
+
+
+def _noise_of(source: np.ndarray) -> np.ndarray:
+    """Standard deviation (z, y, x) of the noise of a source, by its brightness nearby."""
+    from scipy.ndimage import gaussian_filter  # here, for the command line loads this module
+
+    from ..noise import estimate_noise
+
+    return estimate_noise(source).deviation(gaussian_filter(source, (0, _BLUR, _BLUR)))
 
 
 def _facts(runs: list[_Run], depth: int) -> dict[str, Any]:
