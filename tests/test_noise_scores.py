@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from medfuse import Geometry, InputVolume, Recipe, Sources, Study, Volume, run_study, write_result
+from medfuse import Geometry, InputVolume, Recipe, Sources, Study, Volume, rescale, run_study, write_result
 from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.io import write_volume
 from medfuse.metrics import PROFILES
 from medfuse.metrics.noise import flat_places, residual_noise
+from medfuse.noise import assess_noise
 from medfuse.pipeline.noise_scores import score_noise
 from medfuse.progress import ignore
 
@@ -107,6 +108,14 @@ class TestScores:
         for key in ("pe", "cv"):
             assert found.denoised["pca_nlm"].whole[key] > found.denoised["pca"].whole[key] + 0.05
         assert all(re.search(r"noise of 0\.0[789]", words) for words in found.findings)
+
+    def test_a_small_image_of_which_hardly_a_window_is_clear(self):
+        """Noise all over, a part of it clipped nearly everywhere: there was nothing left to measure."""
+        levels = np.random.default_rng(0).integers(0, 2000, (4, 30, 32))[1] // 8
+        volume = Volume(levels[None].astype(np.float32), Geometry((32, 30, 1)))
+        image = rescale(volume).array
+        assert assess_noise(image).finding.startswith("none: too little of the image")
+        assert score_noise(Sources(np.stack([image, image])), {"pca": image}, "ma2021", ignore) is None
 
     def test_progress_grows(self):
         seen = []

@@ -127,7 +127,7 @@ class TestBaselines:
         np.testing.assert_array_equal(result.baselines["pca"], fuse(result.sources, "pca").array)
 
     def test_the_rival_of_dip_undoes_clipping_as_dip_does(self, study):
-        quick = {"steps": 1, "width": 4, "scales": 2, "noise_floor": 1.0}
+        quick = {"steps": 1, "width": 4, "scales": 2, "noise_floor": 0.0}
         result = run_study(study, Recipe(method="dip", registration="none", parameters=quick, device="cpu"))
         rival = make_method(METHODS["pca"], {"denoise": "nlm", "unclip": True})
         np.testing.assert_array_equal(result.baselines["pca_nlm"], fuse(result.sources, rival).array)
@@ -278,6 +278,19 @@ class TestOwnFiles:
         whole = result.scores["average"].whole
         assert scores_of(output) == {key: f"{whole[key]:.6f}" for key in ("pe", "q", "mi", "cv", "nabf")}
         assert "ct.nii.gz: OT" in metrics(*paths)[1]
+
+    def test_a_study_that_scored_against_denoised_sources_says_so(self, folder, tmp_path):
+        assert "denoised" not in metrics(folder)[1]
+        other = tmp_path / "other"
+        shutil.copytree(folder, other)
+        facts = json.loads((other / "provenance.json").read_text())
+        facts["recipe"]["denoise"] = "nlm"
+        (other / "provenance.json").write_text(json.dumps(facts))
+        registered = (other / "registered" / "fixed.nii.gz", other / "registered" / "moving_1.nii.gz")
+        for words in ((other,), (*registered, other / "fused.nii.gz")):
+            assert "its own scores are against sources denoised by nlm" in " ".join(
+                metrics(*words)[1].split()
+            )
 
     def test_padding_that_a_study_marked_is_that_of_its_mask(self, tmp_path):
         """Beyond the mask a registered volume may hold anything; within it all was measured."""

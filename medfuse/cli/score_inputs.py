@@ -138,6 +138,19 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
     return inputs
 
 
+def _note_on_denoising(folder: Path) -> None:
+    """Say where the study scored against denoised sources, which its folder does not hold."""
+    from ..report import names
+
+    facts = json.loads((folder / names.PROVENANCE).read_text(encoding="utf-8"))
+    how = facts.get("recipe", {}).get("denoise", "none")
+    if how != "none":
+        typer.echo(
+            f"note: {folder}: its own scores are against sources denoised by {how}; these are against the "
+            "registered volumes as they were read"
+        )
+
+
 def _of_study(path: Path) -> dict[str, Any] | None:
     """What the provenance says of a volume that lies in the folder ``registered`` of a result.
 
@@ -167,6 +180,9 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
             f"{len(asked.modalities)} times --modality for {len(names)} sources: give it for each"
         )
     studies = [_of_study(path) for path in names]
+    known = [path.absolute() for path, study in zip(names, studies, strict=True) if study]
+    for folder in {path.parent.parent for path in known}:
+        _note_on_denoising(folder)
     volumes = [
         _read(path, study, modality)
         for path, study, modality in zip(names, studies, asked.modalities or [""] * len(names), strict=True)

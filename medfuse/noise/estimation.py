@@ -109,6 +109,8 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) 
     widths = _widths(signs)
     if signs.grainy < GRAINY:  # black is free of noise: at its rim nothing is to be measured
         tell = tell.where(tell.clipped < _CLEAR)
+        if len(tell) < _FEWEST:
+            return _as_given(kind, level) or Assessment(_NONE, "none: too little of the image is not clipped")
     model = replace(_best_model(tell, kind, widths), widths=widths)
     if level:
         model = scaled(model, level / model.level)
