@@ -56,6 +56,7 @@ BAD_SFORMS = [
     ("<f", (NAN,), "sform holds NaN or infinite"),
     ("<f", (INFINITE,), "sform holds NaN or infinite"),
     ("<12f", (0.0,) * 12, "sform is singular"),
+    ("<12f", (1, 0, 0, 1e30, 0, 1, 0, 0, 0, 0, 1, 0), "sform is damaged: it holds 1e"),
     ("<12f", (1e-9, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0), "sform is damaged: voxels of 1e-09, 1, 1 mm"),
     ("<12f", (1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0), "axes run almost alike"),
 ]
@@ -63,6 +64,7 @@ BAD_QFORMS = [
     (QUATERN_B, "<3f", (0.7, 0.7, 0.5), "quaternion is longer than 1"),
     (QUATERN_B, "<f", (NAN,), "qform holds NaN or infinite"),
     (QUATERN_B + 12, "<f", (INFINITE,), "qform holds NaN or infinite"),
+    (QUATERN_B + 12, "<f", (1e30,), "qform is damaged: its offsets are up to 1e"),
     (PIXDIM, "<f", (-3.0,), "is -3; expected -1 or 1"),
     # nibabel would take 1 for 0, and 2 for -2.
     (PIXDIM + 8, "<f", (0.0,), "every size must be positive"),

@@ -99,8 +99,9 @@ def _array(stored: bytes, header: NiftiHeader) -> np.ndarray:
     if (header.slope, header.intercept) == (1.0, 0.0):
         return raw.astype(np.float32)
     array = np.empty(raw.shape, np.float32)
-    for k, plane in enumerate(raw):  # plane by plane: in double precision, without a double volume
-        array[k] = plane * header.slope + header.intercept
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is said as such
+        for k, plane in enumerate(raw):  # plane by plane: in double precision, without a double volume
+            array[k] = plane * header.slope + header.intercept
     return array
 
 

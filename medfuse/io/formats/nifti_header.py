@@ -37,6 +37,7 @@ _SAME_SIZE = 1e-3  # relative
 _MOST_AXES = 7
 _END_OF_LINES = (bytes(4), b"\r\n\x1a\n")  # of NIfTI-2; a transfer as text changes them
 _SIZES = (1e-6, 1e6)  # of a voxel, in the unit of the file
+_FARTHEST = 1e8  # of a voxel from the origin, in the unit of the file
 _LARGEST_CODE = 5  # of NIFTI_XFORM_*: unknown, scanner, aligned, Talairach, MNI, template
 _UNITS = {
     0: ("", 1.0),
@@ -250,6 +251,8 @@ def _sform(fields: nibabel.Nifti1Header) -> tuple[np.ndarray | None, str]:
     affine = np.vstack([fields["srow_x"], fields["srow_y"], fields["srow_z"], [0, 0, 0, 1]]).astype(float)
     if not np.all(np.isfinite(affine)):
         return None, "sform holds NaN or infinite numbers"
+    if np.abs(affine[:3]).max() > _FARTHEST:
+        return None, f"sform is damaged: it holds {np.abs(affine[:3]).max():g}"
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     if steps.min() <= 0:
         return None, "sform is singular"
@@ -272,6 +275,8 @@ def _qform(fields: nibabel.Nifti1Header) -> tuple[np.ndarray | None, str]:
     shift = [float(fields[f"qoffset_{letter}"]) for letter in "xyz"]
     if not np.all(np.isfinite([b, c, d, *shift])):
         return None, "qform holds NaN or infinite numbers"
+    if np.abs(shift).max() > _FARTHEST:
+        return None, f"qform is damaged: its offsets are up to {np.abs(shift).max():g}"
     if not np.all((sizes >= _SIZES[0]) & (sizes <= _SIZES[1])):
         return None, f"qform is damaged: voxels of {_listed(sizes)} mm; every size must be positive"
     if not handedness >= 0 and handedness != -1:
