@@ -197,6 +197,9 @@ class TestGrids:
         np.testing.assert_allclose(smoothing(31, 1.7) @ impulse, expected, atol=2e-4)
         np.testing.assert_array_equal(smoothing(5, 0.0).toarray(), np.eye(5))
 
+    def test_a_wide_gaussian_reaches_from_end_to_end(self) -> None:
+        assert (smoothing(4, 10.0).toarray() > 0).all()
+
     def test_padding_takes_no_part_in_means(self) -> None:
         rng = np.random.default_rng(0)
         measured = np.indices((12, 12, 12))[2] < 7
