@@ -26,7 +26,17 @@ ROOMS = {  # folder or module of the package: the tests beside it
     "fusion/dip": ("test_dip*.py",),
     "noise": ("test_noise*.py",),
     "registration": ("test_register*.py", "test_registration*.py"),
-    "io/dicom": ("test_io_dicom*.py", "test_io_frames.py", "test_io_suv.py", "test_io_places.py"),
+    "io/dicom": (
+        "test_io_dicom*.py",
+        "test_io_frames.py",
+        "test_io_suv.py",
+        "test_io_places.py",
+        "test_io_volumes.py",
+        "test_io_folder.py",
+        "test_io_values.py",
+        "test_io_kinds.py",
+        "test_io_headers.py",
+    ),
     "batch/running": ("test_batch_*.py",),
     "report/folder": ("test_report*.py",),
 }
