@@ -3,6 +3,8 @@
     python benchmarks/dip_fidelity.py                       # the beef and PVA phantom, MR and ultrasound
     python benchmarks/dip_fidelity.py --case c01            # a published CT–MR pair
     python benchmarks/dip_fidelity.py --output-channels 1   # instead of the paper's ten
+    python benchmarks/dip_fidelity.py --amplitude           # the ultrasound read as log10 of an amplitude
+    python benchmarks/dip_fidelity.py --amplitude --blur 0.7 --steps 0   # `pca` alone, and smoothed
 
 Needs the phantom of Ma et al. 2021 and the pairs under $MEDFUSE_TEST_DATA or ../shared/data.  Prints a
 Markdown table, a row each time the number of steps reaches one of --report.  The paper has one row for
@@ -20,6 +22,7 @@ import numpy as np
 import scipy.io
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from medfuse import METRICS, fuse
 from medfuse.fusion.dip.engine import Engine
@@ -43,17 +46,31 @@ def main() -> None:
     parser.add_argument("--report", type=int, nargs="*", default=[100, 500, 1000, 2000])
     parser.add_argument("--perturbation", type=float, default=0.03)
     parser.add_argument("--output-channels", type=int, default=10)
+    parser.add_argument(
+        "--amplitude", action="store_true", help="take the phantom's ultrasound as 10 to its power"
+    )
+    parser.add_argument("--blur", type=float, default=0.0, help="show pca smoothed by a Gaussian too, pixels")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save", type=Path, help="folder for pictures of the fused images")
     options = parser.parse_args()
 
-    sources = load_phantom() if options.case == "phantom" else load_pair(options.case)
+    sources = load_phantom(options.amplitude) if options.case == "phantom" else load_pair(options.case)
     paper = PAPER_PHANTOM if options.case == "phantom" else PAPER_CT_MR
     target = fuse(sources[:, None].astype(np.float32), PatchPCA(exposure="clip")).array[0]
     print("| | " + " | ".join(KEYS) + " | PSNR to pca (dB) | seconds a step |")
     print("|---|" + "---|" * (len(KEYS) + 2))
     print("| paper | " + " | ".join(f"{value:.4f}" for value in paper) + " | | |")
     show("pca", sources, target, target, None)
+    if options.blur:
+        show(
+            f"pca, smoothed by {options.blur:g} px",
+            sources,
+            gaussian_filter(target, options.blur),
+            target,
+            None,
+        )
+    if not options.steps:
+        return
     settings = DeepImagePrior(
         steps=options.steps,
         perturbation=options.perturbation,
@@ -75,12 +92,14 @@ def main() -> None:
                 Image.fromarray(quantize(fused)).save(options.save / f"dip_{run.steps:04d}.png")
 
 
-def load_phantom() -> np.ndarray:
+def load_phantom(amplitude: bool = False) -> np.ndarray:
     """MR and ultrasound (2, 256, 256) in [0, 1]: stretched to their range, resized bicubically."""
     images = []
     for name, variable in (("irm.mat", "irm"), ("us.mat", "us")):
         path = existing(DATA / "mr_us" / "phantom_beef_pva" / name)
         image = scipy.io.loadmat(path)[variable].astype(np.float32)
+        if amplitude and variable == "us":
+            image = 10**image
         image = (image - image.min()) / (image.max() - image.min())
         resized = Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
         images.append(np.asarray(resized).clip(0, 1))
