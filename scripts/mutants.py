@@ -37,7 +37,7 @@ ROOMS = {  # folder or module of the package: the tests beside it
         "test_io_kinds.py",
         "test_io_headers.py",
     ),
-    "batch/running": ("test_batch_*.py",),
+    "batch/running": ("test_batch_*.py", "cluster/test_*.py"),
     "report/folder": ("test_report*.py",),
 }
 COPIED = ("medfuse", "tests", "scripts", "benchmarks", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")

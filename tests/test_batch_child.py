@@ -127,6 +127,7 @@ class TestDeath:
     @pytest.mark.parametrize(
         ("script", "how"),
         [
+            ("raise SystemExit", "with exit status 0"),
             ("raise SystemExit(3)", "with exit status 3"),
             ("sys.exit('no disk\\nno luck')", "with exit status 1: no luck"),
             ("os.kill(os.getpid(), signal.SIGTERM)", "by signal 15 (SIGTERM)"),

@@ -8,19 +8,30 @@ import os
 import re
 import socket
 import sys
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from batch_cohort import GRID
 
-from medfuse import Recipe, Study
+from medfuse import InputVolume, Recipe, Study, write_volume
 from medfuse.batch.jobs import Job
+from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.batch.running import lock as locking
 from medfuse.batch.running import memory, study
 from medfuse.batch.running.lock import is_current, locked
 from medfuse.batch.running.memory import check_memory_is_known, resident_bytes
 from medfuse.batch.running.redaction import redacted
 from medfuse.errors import DependencyError, ReadError, WriteError
+from medfuse.phantom import Head, render
+
+IDENTITY = """#Insight Transform File V1.0
+#Transform 0
+Transform: Euler3DTransform_double_3_3
+Parameters: 0 0 0 0 0 0
+FixedParameters: 0 0 0 0
+"""
 
 
 @pytest.fixture
@@ -341,3 +352,42 @@ class TestFailures:
         assert "DOE" not in study.failure(job, "ReadError", message)["error"]["message"]
         job.recipe["keep_identifiers"] = True
         assert study.failure(job, "ReadError", message)["error"]["message"] == message
+
+
+class TestPerform:
+    """One study, as a worker does it, in this process."""
+
+    @pytest.fixture
+    def job(self, tmp_path):
+        head = Head()
+        for name, contrast in (("ct", "CT"), ("t1", "T1")):
+            write_volume(render(contrast, GRID, head=head, seed=1), tmp_path / f"{name}.nii.gz")
+        (tmp_path / "ct_to_t1.tfm").write_text(IDENTITY)
+        volumes = Study(
+            InputVolume(tmp_path / "ct.nii.gz", "CT"),
+            (InputVolume(tmp_path / "t1.nii.gz", "MR", transform=tmp_path / "ct_to_t1.tfm"),),
+        )
+        OutputFolder(tmp_path / "out").prepare()
+        recipe = Recipe(method="average", registration="none")
+        return Job("sub-01", volumes, recipe.to_mapping(), str(tmp_path / "out"), "run", bids=True)
+
+    def test_its_row_and_its_folder(self, job, tmp_path):
+        row = study.perform(job, "token")
+        folder = tmp_path / "out" / "sub-01"
+        files = [tmp_path / name for name in ("ct.nii.gz", "t1.nii.gz", "ct_to_t1.tfm")]
+        assert row["inputs"] == [sha256(file.read_bytes()).hexdigest() for file in files]
+        assert (row["study"], row["status"], row["method"]) == ("sub-01", "done", "average")
+        assert [one["verdict"] for one in row["registrations"]] == ["given"]
+        assert row["report"] == "sub-01/sub-01_report.html"
+        assert (tmp_path / "out" / row["report"]).exists()
+        assert row["bytes"] == sum(file.stat().st_size for file in folder.iterdir())
+        assert 0 < row["seconds"] < 3600
+        assert {"average", "maximum", "pca"} <= row["scores"].keys()
+        assert list(OutputFolder(tmp_path / "out").work.iterdir()) == []
+
+        assert study.perform(job, "again") == {**row, "status": "kept"}
+        (tmp_path / "ct_to_t1.tfm").write_text(IDENTITY.replace("0 0 0 0 0 0", "0 0 0 1 0 0"))
+        moved = study.perform(job, "moved")
+        assert moved["status"] == "done"
+        assert moved["inputs"][:2] == row["inputs"][:2]
+        assert moved["inputs"][2] != row["inputs"][2]

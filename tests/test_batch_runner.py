@@ -221,7 +221,7 @@ class TestStopping:
             def submit(self, _, job):
                 raise KeyboardInterrupt
 
-        with pytest.raises(Cancelled, match="stopped"):
+        with pytest.raises(Cancelled, match=r"^stopped$"):
             start(planned("a"), Pressed(press))
         assert "Stopped before the end" in (tmp_path / "out" / "index.html").read_text()
         assert not OutputFolder(tmp_path / "out").lock.exists()
@@ -235,6 +235,28 @@ class TestStopping:
         page = (tmp_path / "out" / "index.html").read_text()
         assert "a/report.html" in page
         assert "Stopped before the end" not in page
+
+    def test_workers_get_a_quarter_of_a_minute_to_notice(self, tmp_path, monkeypatch):
+        stuck, late, waiting = Future(), Future(), Future()
+        for one in (stuck, late):
+            one.set_running_or_notify_cancel()
+        asked = []
+
+        def wait(futures, timeout):
+            asked.append((futures, timeout))
+            late.set_result(done(SimpleNamespace(name="b")))
+            return DoneAndNotDoneFutures({late}, {stuck})
+
+        monkeypatch.setattr(runner, "wait", wait)
+        names = {"a": None, "b": None, "c": None}
+        run = runner._Run(OutputFolder(tmp_path), SimpleNamespace(token="t"), Worker(done), print, names)
+        futures = {"a": stuck, "b": late, "c": waiting}
+        run._pending = {one: SimpleNamespace(name=name) for name, one in futures.items()}
+        run.wait_for_stragglers()
+        assert asked == [([stuck, late], 15.0)]
+        assert waiting.cancelled()
+        assert [row["study"] for row in run.rows()] == ["b"]
+        assert run.not_run() == ("a", "c")
 
     @pytest.mark.parametrize(("largest", "free", "stops"), [
         (1, (200 << 20) - 1, True), (1, 200 << 20, False),

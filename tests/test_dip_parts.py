@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from medfuse.fusion import fuse, make_method, what_ran
-from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome
+from medfuse.fusion.dip.engine import Engine, noise_in_data, outcome, stop_rule
 from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.network import SkipNetwork, seeded
 from medfuse.fusion.dip.problem import Problem, pad, reflect_padding
@@ -280,6 +280,24 @@ class TestEngine:
         } == {kind}
 
 
+class TestStopRule:
+    @pytest.mark.parametrize(
+        ("stop", "rule"), [("never", Never), ("discrepancy", Discrepancy), ("variance", LeastVariance)]
+    )
+    def test_the_rule_that_the_settings_name(self, stop, rule):
+        assert type(stop_rule(Settings(stop=stop), torch.zeros(2, 1, 4, 4))) is rule
+
+    def test_its_factor_window_and_patience(self):
+        outputs = torch.zeros(2, 1, 4, 4)
+        discrepancy = stop_rule(Settings(stop="discrepancy", stop_factor=1.5), outputs)
+        discrepancy.restart(torch.tensor([0.1, 0.2]))
+        _, stops = discrepancy.look(outputs, torch.tensor([0.15, 0.31]), torch.tensor(1))
+        assert stops.tolist() == [True, False]
+        variance = stop_rule(Settings(stop="variance", stop_window=4, stop_patience=2), outputs)
+        seen = [bool(variance.look(outputs, outputs[:, 0, 0, 0], torch.tensor(i))[1][0]) for i in range(1, 8)]
+        assert seen.index(True) + 1 == 6  # all outputs alike: the first window, at step 4, is the best
+
+
 class TestOutcome:
     def fitted(self, images, variance):
         return Fitted(images, np.full(images.shape, variance), 3, "", [])
@@ -322,6 +340,10 @@ class TestOutcome:
 
 
 class TestNetwork:
+    def test_it_keeps_nothing_but_its_parameters(self):
+        """What an engine remembers of it is therefore all of it."""
+        assert list(SkipNetwork(2, 1, 4, 2, 2).buffers()) == []
+
     def test_members_do_not_see_each_other(self):
         network = seeded(lambda: SkipNetwork(2, 3, 4, 2, 2, members=2), 0)
         one, other = torch.rand(1, 2, 8, 8), torch.rand(1, 2, 8, 8)

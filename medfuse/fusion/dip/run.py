@@ -128,9 +128,8 @@ class Run:
     def _average(self, outputs: Tensor, share: Tensor) -> None:
         change = outputs - self.mean[:, None]
         self.mean.add_(share * change.mean(dim=1))
-        # The first outputs stand for themselves: their distance from the zero before them is no variance.
-        spread = torch.where(self._step > 1, change.square().mean(dim=1), outputs.var(dim=1, correction=0))
-        self._variance.add_(share * spread).mul_(1 - share)
+        # The first outputs have a share of 1: their distance from the zero before them is no variance.
+        self._variance.add_(share * change.square().mean(dim=1)).mul_(1 - share)
 
     def goes_on(self) -> bool:
         """Whether another step is to be made; asked once a step."""
