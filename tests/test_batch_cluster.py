@@ -124,6 +124,7 @@ def test_cores_are_shared_out_by_machine():
     """8 cores for 2 + 2 slots are 2 each, 3 for one are 3: the least counts, and never less than one."""
     wide, narrow = ({"host": "a", "cores": 8, "slots": 2}, {"host": "b", "cores": 3, "slots": 1})
     assert cluster._share([wide]) == 4
+    assert repr(cluster._share([{**wide, "slots": 3}])) == "2"  # whole ones
     assert cluster._share([wide, wide, narrow]) == 2
     assert cluster._share([narrow, wide]) == 3
     assert cluster._share([{"host": "b", "cores": 1, "slots": 4}]) == 1

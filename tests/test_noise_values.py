@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
+from medfuse.errors import ParameterError
 from medfuse.noise import NoiseModel, denoise, observe
 from medfuse.noise.estimation import _misfit
+from medfuse.noise.flatness import _second_difference
 from medfuse.noise.network import DenoisingNetwork, apply_prior
 
 
@@ -50,6 +52,24 @@ class TestDrawing:
         assert seen.min() >= 0
         assert seen.max() == 1
         assert (seen == 1).mean() > 0.01
+
+
+class TestFlatness:
+    @pytest.mark.parametrize("steps", [(1, 1), (2, 2), (1, 3), (3, 1)])
+    def test_an_impulse_is_answered_where_it_is(self, steps):
+        """By (1, −2, 1) along both axes, d apart, divided by 6."""
+        image = np.zeros((15, 15))
+        image[7, 7] = 6
+        expected = np.zeros((15, 15))
+        for y, one in zip((7 - steps[0], 7, 7 + steps[0]), (1, -2, 1), strict=True):
+            for x, other in zip((7 - steps[1], 7, 7 + steps[1]), (1, -2, 1), strict=True):
+                expected[y, x] = one * other
+        np.testing.assert_allclose(_second_difference(image, steps), expected, atol=1e-12)
+
+    @pytest.mark.parametrize("kind", ["rice", "log-speckle"])
+    def test_noise_of_these_kinds_does_not_grow_with_the_signal(self, kind):
+        with pytest.raises(ParameterError, match="no multiplicative part"):
+            NoiseModel(0.1, 0.1, kind)
 
 
 class TestMisfit:
