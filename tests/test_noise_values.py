@@ -20,19 +20,21 @@ def noisy(sigma, size=32):
 
 
 class TestDenoisers:
-    """The parameters that are documented, with nothing made uniform first: white noise needs none of it."""
+    """The documented parameters, beside the library on white noise; nothing is put back at share 0."""
 
     @pytest.mark.parametrize("sigma", [0.05, 0.1])
     def test_non_local_means(self, sigma):
         image = noisy(sigma)
         expected = denoise_nl_means(image, patch_size=5, patch_distance=6, h=0.8 * sigma, sigma=sigma)
-        np.testing.assert_allclose(denoise(image, "nlm", NoiseModel(sigma**2, 0.0)), expected, atol=1e-6)
+        found = denoise(image, "nlm", NoiseModel(sigma**2, 0.0), share=0.0)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
     @pytest.mark.parametrize("sigma", [0.05, 0.1])
     def test_total_variation(self, sigma):
         image = noisy(sigma)
         expected = denoise_tv_chambolle(image, weight=0.6 * sigma)
-        np.testing.assert_allclose(denoise(image, "tv", NoiseModel(sigma**2, 0.0)), expected, atol=1e-6)
+        found = denoise(image, "tv", NoiseModel(sigma**2, 0.0), share=0.0)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
     @pytest.mark.parametrize("shape", [(16, 16), (17, 30), (9, 23)])
     def test_a_network_that_corrects_nothing_leaves_every_size_as_it_is(self, shape):
