@@ -63,8 +63,8 @@ class TestProblem:
 
     def test_denoised_by_the_noise_of_each_source(self):
         problem = Problem(images(), (WHITE, SPECKLE), 5)
-        for found, source, model in zip(problem.denoised, images(), (WHITE, SPECKLE), strict=True):
-            np.testing.assert_array_equal(found, denoise(source, "nlm", model))
+        for found, source, model in zip(problem.denoised("nlm"), images(), (WHITE, SPECKLE), strict=True):
+            np.testing.assert_array_equal(found, denoise(source, "nlm", model, unclip=True, share=0))
 
     def test_padding_is_shared_out_and_reflects(self):
         assert reflect_padding((5, 8), 2) == ((1, 2), (0, 0))
@@ -211,7 +211,7 @@ class TestEngine:
     def test_or_the_sources_and_the_target(self, kind):
         engine, (problem,) = engine_of(input=kind)
         engine.start([problem])
-        sources = problem.sources if kind == "sources" else problem.denoised
+        sources = problem.sources if kind == "sources" else problem.denoised(engine.settings.denoiser)
         expected = [*sources, closed_form(sources, patch_gains(sources, 9))]
         np.testing.assert_allclose(engine._given.guide[0], np.stack(expected), atol=1e-6)
 
@@ -314,9 +314,9 @@ class TestOutcome:
     @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
     def test_drawn_sources_are_averaged_with_the_denoised_and_fused(self, share):
         problem, drawn = Problem(images(), (WHITE, WHITE), 5), images(seed=4)
-        settings = Settings(draws="sources", denoised_share=share, patch=5)
+        settings = Settings(draws="sources", denoised_share=share, patch=5, put_back=0.0)
         found = outcome(self.fitted(drawn, 0.0), problem, settings)
-        mixed = (1 - share) * drawn + share * problem.denoised
+        mixed = (1 - share) * drawn + share * problem.denoised(settings.denoiser)
         gains = patch_gains(mixed, 5)
         np.testing.assert_allclose(found.gains, gains, atol=1e-3)
         np.testing.assert_allclose(found.fused, closed_form(mixed, gains), atol=2e-3)
