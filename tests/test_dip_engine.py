@@ -138,7 +138,7 @@ class TestRecorruption:
     @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
     @pytest.mark.parametrize("draws", ["sources", "fused"])
     def test_what_is_seen_and_what_is_fitted_have_uncorrelated_noise(self, alpha, draws):
-        settings = {"input": "sources", "draws": draws, "recorruption": alpha, "headroom": "rescale"}
+        settings = {"input": "sources", "draws": draws, "recorruption": alpha, "exposure": "rescale"}
         engine, problems = engine_of({**settings, "output_channels": 3})
         engine.start(problems)
         guide = engine._given.guide[:, None]
