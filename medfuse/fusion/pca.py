@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..noise import CHOICES, DENOISERS, denoise, estimate_noise, worth_removing
+from ..noise import DENOISERS, denoise, estimate_noise, worth_removing
 from ..progress import Progress, ignore, subrange
 from .exposure import EXPOSURES, expose
 from .gains import PATCH, closed_form, patch_gains
+from .noise_parameters import noise_kind, noise_level, put_back_share
 from .parameters import check_parameters, parameter
 from .types import Fused, SliceFusion, Stack, map_slices
 
@@ -39,18 +40,9 @@ class PatchPCA:
     unclip: bool = parameter(
         True, "after denoising, undo what clipping to [0, 1] did to the mean of the noise, as `dip` does"
     )
-    put_back: float = parameter(
-        1.0,
-        "share of the residual that is put back, smoothed: without it small lesions lose half their contrast",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    noise: str = parameter(
-        "auto", "what is known of the sources' noise; auto: found out for each", choices=CHOICES
-    )
-    noise_level: float = parameter(
-        0.0, "its standard deviation about ½, where that is known; 0: measured", minimum=0.0, maximum=1.0
-    )
+    put_back: float = put_back_share(1.0)
+    noise: str = noise_kind()
+    noise_level: float = noise_level()
     exposure: str = parameter(
         "measured", "how T, which exceeds 1, is shown: see medfuse.fusion.exposure", choices=EXPOSURES
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...errors import ParameterError
-from ...noise import CHOICES
 from ..exposure import EXPOSURES
 from ..gains import PATCH
+from ..noise_parameters import noise_kind, noise_level, put_back_share
 from ..parameters import check_parameters, parameter
 from .verdict import NOISE_FLOOR
 
@@ -86,18 +86,9 @@ class Settings:
         "what denoises them: non-local means (needs no training), the trained prior, or the mean of both",
         choices=("nlm", "prior", "both"),
     )
-    put_back: float = parameter(
-        0.0,
-        "share of the residual that is put back, smoothed: without it small lesions lose half their contrast",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    noise: str = parameter(
-        "auto", "what is known of the sources' noise; auto: found out for each", choices=CHOICES
-    )
-    noise_level: float = parameter(
-        0.0, "its standard deviation about ½, where that is known; 0: measured", minimum=0.0, maximum=1.0
-    )
+    put_back: float = put_back_share(0.0)
+    noise: str = noise_kind()
+    noise_level: float = noise_level()
     stop: str = parameter(
         "never",
         "early stop: never; where the distance to the data is their noise; where the outputs varied least",
