@@ -36,6 +36,7 @@ ROOMS = {  # folder or module of the package: the tests beside it
         "test_io_values.py",
         "test_io_kinds.py",
         "test_io_headers.py",
+        "test_io_pictures.py",
     ),
     "batch/running": ("test_batch_*.py", "cluster/test_*.py"),
     "report/folder": ("test_report*.py",),
