@@ -288,6 +288,6 @@ def test_stays_light(statement):
 
 
 def test_the_command_line_starts_without_what_only_work_needs():
-    code = "import sys, medfuse.cli; print(*{'skimage', 'matplotlib', 'pydicom'} & set(sys.modules))"
+    code = "import sys, medfuse.cli; print(*{'scipy', 'skimage', 'matplotlib', 'pydicom'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""

@@ -19,7 +19,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from ..errors import UnknownNameError
 from .drawing import kept_by_smoothing
@@ -79,6 +78,8 @@ def put_back(signal: Array, image: np.ndarray, noise: NoiseModel, share: float =
     The more the noise is correlated the more of it survives the smoothing, and the less is put back.  Where
     an observation tells little of the signal, as below the noise of a magnitude, less is put back too.
     """
+    from scipy.ndimage import gaussian_filter
+
     if not share:
         return signal
     widths = noise.widths[-2:]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from .model import NoiseModel
 
@@ -18,6 +17,8 @@ Array = npt.NDArray[np.float64]
 
 def correlated_normal(shape: tuple[int, ...], widths: Sequence[float], rng: np.random.Generator) -> Array:
     """Normal noise of mean 0 and variance 1, smoothed by a Gaussian of ``widths`` pixels."""
+    from scipy.ndimage import gaussian_filter
+
     along = [0.0] * (len(shape) - len(widths)) + list(widths)
     margins = [math.ceil(4 * width) for width in along]  # noise must not reflect at the rim
     white = rng.standard_normal(tuple(n + 2 * m for n, m in zip(shape, margins, strict=True)))
@@ -28,6 +29,8 @@ def correlated_normal(shape: tuple[int, ...], widths: Sequence[float], rng: np.r
 
 def kept_by_smoothing(widths: Sequence[float]) -> float:
     """Standard deviation that is left of white noise of 1 after a Gaussian of ``widths`` pixels."""
+    from scipy.ndimage import gaussian_filter
+
     kept = 1.0
     for width in widths:
         impulse = np.zeros(2 * math.ceil(4 * width) + 1)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from ..errors import ParameterError, UnknownNameError
 from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
@@ -248,6 +247,8 @@ def _is_rician(tell: Windows, level: float) -> bool:
 
 def _fit(measured: _Measured, start: list[float | None], kind: str = "gauss") -> tuple[float, NoiseModel]:
     """Cost and model of the best fit from ``start``; None in it for a variance that is kept at 0."""
+    from scipy.optimize import least_squares
+
     free = [value is not None for value in start]
 
     def model(logs: Array) -> NoiseModel:

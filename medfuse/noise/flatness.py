@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import convolve1d, gaussian_filter1d, uniform_filter
 
 from .drawing import correlated_normal, kept_by_smoothing
 
@@ -75,6 +74,8 @@ def windows_of(slices: Array) -> Windows:
 
 
 def _windows(image: Array) -> Windows:
+    from scipy.ndimage import uniform_filter
+
     rim = _SIDE // 2 + 3
     if min(image.shape) <= 2 * rim:
         return Windows(np.empty(0), np.empty((0, len(STEPS))), np.empty(0), np.empty((0, 2)))
@@ -92,6 +93,8 @@ def _windows(image: Array) -> Windows:
 
 def _second_difference(image: Array, steps: tuple[int, int]) -> Array:
     """The answer, scaled to leave the variance of white noise as it is."""
+    from scipy.ndimage import convolve1d
+
     for axis, d in enumerate(steps):
         weights = np.zeros(2 * d + 1)
         weights[[0, d, 2 * d]] = 1, -2, 1
@@ -101,6 +104,8 @@ def _second_difference(image: Array, steps: tuple[int, int]) -> Array:
 
 def gain(width: float, d: int) -> float:
     """Variance of the answer along one axis to noise of variance 1, smoothed by a Gaussian of this width."""
+    from scipy.ndimage import gaussian_filter1d
+
     reach = 2 * d + math.ceil(4 * width)
     answer = np.zeros(2 * reach + 1)
     answer[[reach - d, reach, reach + d]] = np.array([1, -2, 1]) / np.sqrt(6)

@@ -20,7 +20,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ive, ndtr
 
 from ..errors import ParameterError, UnknownNameError
 
@@ -108,6 +107,8 @@ class NoiseModel:
 
 def _clipped_moments(signal: Array, sigma: Array) -> tuple[Array, Array]:
     """Mean and variance of a normal variable that is clipped to [0, 1]."""
+    from scipy.special import ndtr
+
     low, high = -signal / sigma, (1 - signal) / sigma
     within, above = ndtr(high) - ndtr(low), ndtr(-high)
     density_low, density_high = _density(low), _density(high)
@@ -122,6 +123,8 @@ def _rician_moments(signal: Array, sigma: Array) -> tuple[Array, Array]:
 
     E[M] = σ √(π/2) e^(−t) ((1 + 2t) I₀(t) + 2t I₁(t)) with t = S² / 4σ², and E[M²] = S² + 2σ².
     """
+    from scipy.special import ive
+
     positive = np.maximum(signal, 0)
     t = positive**2 / (4 * sigma**2)
     mean = sigma * math.sqrt(math.pi / 2) * ((1 + 2 * t) * ive(0, t) + 2 * t * ive(1, t))

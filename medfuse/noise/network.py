@@ -16,7 +16,6 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from .model import NoiseModel
@@ -79,6 +78,8 @@ def _residuals(channels: int, count: int) -> nn.Sequential:
 
 def conditions(image: npt.NDArray[np.float64], noise: NoiseModel) -> npt.NDArray[np.float32]:
     """What the network is told of ``image`` (y, x) with ``noise``: (5, y, x)."""
+    from scipy.ndimage import gaussian_filter
+
     signal = noise.unclip(gaussian_filter(image, _GUESS))
     sigma = np.sqrt(noise.variance(signal))
     widths = [np.full_like(sigma, 0.5 * width) for width in noise.widths[-2:]]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from ..progress import Progress, ignore
 from .denoising import denoise
@@ -113,6 +112,8 @@ def _across(planes: Array, model: NoiseModel) -> NoiseModel:
 
 def residual_structure(residual: Array, model: NoiseModel) -> float:
     """Deviation of the smoothed residual over that which noise as strong as the residual would have."""
+    from scipy.ndimage import gaussian_filter
+
     coarse = gaussian_filter(residual, (0, _COARSE, _COARSE))
     widths = model.widths[-2:]
     expected = residual.std()
