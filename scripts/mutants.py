@@ -38,7 +38,7 @@ ROOMS = {  # folder or module of the package: the tests beside it
         "test_io_headers.py",
         "test_io_pictures.py",
     ),
-    "batch/running": ("test_batch_*.py", "cluster/test_*.py"),
+    "batch/running": ("test_batch_*.py",),
     "report/folder": ("test_report*.py",),
 }
 COPIED = ("medfuse", "tests", "scripts", "benchmarks", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")

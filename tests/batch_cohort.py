@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from waiting import comes_true
 
+import medfuse
 from medfuse import METHODS, Geometry, InputVolume, Recipe, Study, read_volume, run_study, write_volume
 from medfuse.batch import Planned
 from medfuse.batch.results.output_folder import OutputFolder
@@ -44,8 +45,9 @@ def faulty_methods(folder, monkeypatch):
     installed = folder / "site"
     batch_faults.install(installed)
     tests = Path(batch_faults.__file__).parent
+    ours = Path(medfuse.__file__).parents[1]  # workers run the package that is tested, installed or not
     monkeypatch.syspath_prepend(str(installed))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(installed), str(tests)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (installed, tests, ours))))
     monkeypatch.setenv("BATCH_FAULTS", str(folder))
     METHODS.__dict__.pop("_plugins", None)
     yield folder
