@@ -23,8 +23,8 @@ GRID = Geometry((32, 30, 4), (2.0, 2.0, 3.0), (-30, -30, 5))
 STORED = np.random.default_rng(0).integers(0, 2000, GRID.shape).astype("u2")
 
 
-def options(count: int = 2, series=None, volume=None, spacing=None, allow_uneven=False, suv=False):
-    return reading_options(count, series, volume, spacing, allow_uneven, suv)
+def options(count: int = 2, series=None, volume=None, spacing=None, **permissions):
+    return reading_options(count, series, volume, spacing, **permissions)
 
 
 def test_each_volume_has_its_own() -> None:
@@ -38,7 +38,8 @@ def test_a_spacing_of_three() -> None:
 
 
 def test_permissions_hold_for_all() -> None:
-    assert options(allow_uneven=True, suv=True) == (ReadOptions(allow_uneven=True, suv=True),) * 2
+    given = {"allow_uneven": True, "suv": True, "to_grey": True}
+    assert options(**given) == (ReadOptions(**given),) * 2
 
 
 def test_nothing_said() -> None:

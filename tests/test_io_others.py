@@ -15,6 +15,7 @@ from PIL import Image
 
 from medfuse.errors import ReadError
 from medfuse.io import describe, read_image, sha256_of, sha256_of_input, write_volume
+from medfuse.io.formats.images import load_image
 from medfuse.volume import Geometry, Volume
 
 GRID = ORIENTED["oblique"]
@@ -62,8 +63,12 @@ class TestImages:
         colour = np.stack([GREY, GREY, GREY], axis=-1)
         colour[2, 3, 1] ^= 64
         Image.fromarray(colour).save(tmp_path / "a.png")
-        with pytest.raises(ReadError, match="in colour; expected grey values"):
+        with pytest.raises(ReadError, match="in colour; expected grey values: add --to-grey"):
             read_image(tmp_path / "a.png")
+        values, white, notes = load_image(tmp_path / "a.png", to_grey=True)
+        assert values[2, 3] == pytest.approx(colour[2, 3] @ np.array([0.299, 0.587, 0.114]), abs=1e-4)
+        assert white == 255
+        assert notes == ("in colour: its luma was taken",)
 
     def test_transparency_is_refused(self, tmp_path: Path) -> None:
         picture = Image.fromarray(GREY).convert("LA")

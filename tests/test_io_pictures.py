@@ -165,6 +165,9 @@ class TestImages:
         else:
             with pytest.raises(ReadError, match="in colour; expected grey values"):
                 read_image(tmp_path / "a.png")
+            grey = read_volume(tmp_path / "a.png", spacing=(1, 1), to_grey=True)
+            np.testing.assert_allclose(grey.array[0], pixels @ np.array([0.299, 0.587, 0.114]), atol=1e-4)
+            assert "in colour: its luma was taken" in grey.notes
 
     def test_a_mat_file_keeps_its_values(self, tmp_path: Path) -> None:
         from scipy.io import savemat

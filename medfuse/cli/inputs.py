@@ -13,7 +13,7 @@ from ..errors import ParameterError
 from ..io import ReadOptions
 from ..study import InputVolume, Study
 
-__all__ = ["InputOptions", "Series", "reading_options"]
+__all__ = ["InputOptions", "Series", "ToGrey", "reading_options"]
 
 _NONE = "-"
 
@@ -33,6 +33,9 @@ Modalities = Annotated[
         help="Modality of each volume in order, where the file does not say; - for none.",
     ),
 ]
+
+
+ToGrey = Annotated[bool, typer.Option("--to-grey", help="Take the luma of what is in colour.")]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class InputOptions:
     suv: Annotated[
         bool, typer.Option("--suv", help="Read PET as standardised uptake values by body weight.")
     ] = False
+    to_grey: ToGrey = False
     initial_transform: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,7 +118,13 @@ class InputOptions:
         transforms = _one_each("--initial-transform", self.initial_transform, moving, "moving volumes")
         modalities = _one_each("--modality", self.modality, moving + 1)
         reading = reading_options(
-            moving + 1, self.series, self.volume, self.spacing, self.allow_uneven, self.suv
+            moving + 1,
+            self.series,
+            self.volume,
+            self.spacing,
+            allow_uneven=self.allow_uneven,
+            suv=self.suv,
+            to_grey=self.to_grey,
         )
         starts = zip(["", *transforms], ["", *self._conventions(transforms)], strict=True)
         fixed, *others = (
@@ -141,6 +151,7 @@ def reading_options(
     spacing: Sequence[str] | None = None,
     allow_uneven: bool = False,
     suv: bool = False,
+    to_grey: bool = False,
 ) -> tuple[ReadOptions, ...]:
     """How each of ``count`` volumes is read, from lists in their order; ``-`` says nothing about a volume.
 
@@ -162,6 +173,7 @@ def reading_options(
             allow_uneven=allow_uneven,
             spacing=_spacing(steps) if steps else None,
             suv=suv,
+            to_grey=to_grey,
         )
         for one, number, steps in rows
     )

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import ParameterError
 from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, metric_rows
-from .inputs import Modalities
+from .inputs import Modalities, ToGrey
 from .options import Windows
 from .score_inputs import Asked, is_result, load, parsed_scale
 
@@ -44,6 +44,7 @@ def metrics(
             "say it: it is never windowed.",
         ),
     ] = None,
+    to_grey: ToGrey = False,
 ) -> None:
     """Score a fused image or volume against its sources."""
     match words:
@@ -53,7 +54,7 @@ def metrics(
             _show(METRICS[key])
         case [first, *others] if len(others) > 1 or is_result(Path(first)):
             PROFILES[profile]  # a name that does not exist is refused before anything is read
-            asked = Asked(tuple(modality or ()), tuple(window or ()), parsed_scale(fused_scale))
+            asked = Asked(tuple(modality or ()), tuple(window or ()), parsed_scale(fused_scale), to_grey)
             sources, fused = load([Path(word) for word in words], asked)
             _print(evaluate(sources, fused, profile))
         case _:

@@ -37,6 +37,7 @@ class Asked:
     modalities: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
     fused_scale: Scale | None = None
+    to_grey: bool = False
 
 
 def parsed_scale(text: str | None) -> Scale | None:
@@ -81,21 +82,26 @@ def load(paths: Sequence[Path], asked: Asked) -> tuple[np.ndarray | Sources, np.
         return _load_volumes([*_registered(paths[0]), fused], asked)
     if not all(is_picture(path) for path in paths):
         return _load_volumes(paths, asked)
-    if asked != Asked():
+    if asked != Asked(to_grey=asked.to_grey):
         raise ParameterError(
             "--modality, --window and --fused-scale are for volumes: 2-D images say their range by their type"
         )
-    stack = _load_pictures(paths)
+    stack = _load_pictures(paths, asked.to_grey)
     _check_sizes(paths, [image.shape for image in stack])
     return np.stack(stack[:-1])[:, None], stack[-1][None]
 
 
-def _load_pictures(paths: Sequence[Path]) -> list[np.ndarray]:
+def _load_pictures(paths: Sequence[Path], to_grey: bool) -> list[np.ndarray]:
     """Images (y, x) in [0, 1]; 16-bit files that use fewer bits are scaled by these, and it is said."""
     from ..intensity import levels_in_use
     from ..io.formats.images import load_image
 
-    found = [load_image(path) for path in paths]
+    found = []
+    for path in paths:
+        array, white, notes = load_image(path, to_grey)
+        found.append((array, white))
+        for note in notes:
+            typer.echo(f"note: {path}: {note}", err=True)
     wide = [array for array, white in found if white == 65535]
     step, top = levels_in_use(wide) if wide else (1, 65535)
     if top != 65535:
@@ -187,7 +193,7 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
         _read(path, study, modality)
         for path, study, modality in zip(names, studies, asked.modalities or [""] * len(names), strict=True)
     ]
-    fused = read_volume(last, modality="OT")
+    fused = read_volume(last, modality="OT", to_grey=asked.to_grey)
     for path, volume in zip(paths, (*volumes, fused), strict=True):
         if not volume.geometry.matches(volumes[0].geometry):
             raise GeometryError(

@@ -34,6 +34,8 @@ class ReadOptions:
     suv:
         Give DICOM PET as standardised uptake values by body weight, or refuse it saying what is
         missing.  Other modalities are read as without it.
+    to_grey:
+        Take the luma of what is in colour; else its colour is kept beside it.
 
     Raises
     ------
@@ -46,6 +48,7 @@ class ReadOptions:
     allow_uneven: bool = False
     spacing: tuple[float, ...] | None = None
     suv: bool = False
+    to_grey: bool = False
 
     def __post_init__(self) -> None:
         if self.volume is not None and self.volume < 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..colour import luma_of
 from ..errors import ParameterError, ReadError, WriteError
 from ..volume import MODALITIES, Volume
 from .archive import is_zip, unpacked
@@ -31,6 +32,7 @@ def read_volume(
     allow_uneven: bool = False,
     spacing: Sequence[float] | None = None,
     suv: bool = False,
+    to_grey: bool = False,
 ) -> Volume:
     """Read a volume with its place in the patient.
 
@@ -44,7 +46,7 @@ def read_volume(
         One of :data:`medfuse.volume.MODALITIES`; overrules what the file says.  Without it, and
         where the file does not say, CT is taken if whole numbers reach down to the HU of air, else
         OT; a note says so.
-    series, volume, allow_uneven, spacing, suv:
+    series, volume, allow_uneven, spacing, suv, to_grey:
         See :class:`medfuse.io.ReadOptions`.
 
     Returns
@@ -64,10 +66,12 @@ def read_volume(
     if modality is not None and modality not in MODALITIES:
         raise ParameterError(f"modality {modality!r}: expected one of {', '.join(MODALITIES)}")
     given = tuple(spacing) if spacing is not None else None
-    options = ReadOptions(series, volume, allow_uneven, given, suv)
+    options = ReadOptions(series, volume, allow_uneven, given, suv, to_grey)
     with reading(path):
         found = mark_not_finite(_read(path, options))
         check_finite(path, found.array)
+    if to_grey and found.is_colour:
+        found = found.with_array(luma_of(found.array)).with_notes("in colour: its luma was taken")
     if modality is not None:
         found = replace(found, modality=modality)
         if suv and modality == "PT" and "Units" not in found.metadata:

@@ -12,7 +12,7 @@ from ...errors import ReadError
 from ..files import check_finite, check_voxels, existing, reading
 from . import PICTURES, is_picture
 
-__all__ = ["GREY_LEVELS", "almost_grey", "load_image", "load_mat", "read_image"]
+__all__ = ["GREY_LEVELS", "almost_grey", "load_image", "load_mat", "load_picture", "read_image"]
 
 GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
 """Pillow's mode -> the value of white; ``I`` is what it makes of 16-bit PNG in older versions."""
@@ -33,16 +33,18 @@ def read_image(path: str | Path) -> npt.NDArray[np.float32]:
     ReadError
         As :func:`load_image`.
     """
-    array, white = load_image(path)
+    array, white, _ = load_image(path)
     return array.astype(np.float32) / np.float32(white)
 
 
-def load_image(path: str | Path) -> tuple[npt.NDArray[np.generic], int]:
-    """The values (y, x) of a grey 2-D image as the file has them, and its value of white.
+def load_image(
+    path: str | Path, to_grey: bool = False
+) -> tuple[npt.NDArray[np.generic], int, tuple[str, ...]]:
+    """The values (y, x) of a grey 2-D image as the file has them, its value of white, and notes.
 
     White is 255 or 65535 for integers of 8 or 16 bits, and 1 for the other values, which are in [0, 1].
-    A colour image whose channels differ by no more than 8 of 255 levels is read as its luma.  Of a ``.mat``
-    file with one 2-D array likewise.
+    A colour image whose channels differ by no more than 8 of 255 levels is read as its luma, and with
+    ``to_grey`` any colour image.  Of a ``.mat`` file with one 2-D array likewise.
 
     Raises
     ------
@@ -53,7 +55,11 @@ def load_image(path: str | Path) -> tuple[npt.NDArray[np.generic], int]:
     if not is_picture(path):
         raise ReadError(f"{path}: not a 2-D image that is known; expected one of {', '.join(PICTURES)}")
     with reading(path):
-        array, white = load_mat(path) if path.suffix.lower() == ".mat" else _load_picture(path)
+        array, white, notes = load_picture(path)
+        if array.ndim == 3:
+            if not to_grey:
+                raise ReadError(f"{path}: in colour; expected grey values: add --to-grey to take its luma")
+            array, notes = luma_of(array.astype(np.float32)), ("in colour: its luma was taken",)
         values = array.astype(np.float32) / np.float32(white)
         check_finite(path, values)
         if values.min() < 0 or values.max() > 1:
@@ -61,30 +67,38 @@ def load_image(path: str | Path) -> tuple[npt.NDArray[np.generic], int]:
                 f"{path}: values from {values.min():g} to {values.max():g}; expected 0 to 1, "
                 "or integers of 8 or 16 bits"
             )
-        return array, white
+        return array, white, notes
 
 
-def _load_picture(path: Path) -> tuple[npt.NDArray[np.generic], int]:
+def load_picture(path: Path) -> tuple[npt.NDArray[np.generic], int, tuple[str, ...]]:
+    """(y, x), or (y, x, 3) where the channels differ by more than a few levels; white; what to say of it.
+
+    Raises
+    ------
+    ReadError
+        If it holds several pictures, or is partly transparent.
+    """
     from PIL import Image
 
+    if path.suffix.lower() == ".mat":
+        return (*load_mat(path), ())
     with Image.open(path) as image:
         check_voxels(path, image.size)
         pictures = getattr(image, "n_frames", 1)
         if pictures != 1:
             raise ReadError(f"{path}: {pictures} pictures in one file; expected one")
-        if image.mode in GREY_LEVELS:
-            return np.asarray(image), GREY_LEVELS[image.mode]
-        if image.mode == "F":
-            return np.asarray(image), 1
+        if image.mode in GREY_LEVELS or image.mode == "F":
+            return np.asarray(image), GREY_LEVELS.get(image.mode, 1), ()
         channels = np.asarray(image.convert("RGBA"))
     if (channels[..., 3] != 255).any():
-        raise ReadError(f"{path}: partly transparent; save it as a grey image")
+        raise ReadError(f"{path}: partly transparent; save it without transparency")
     rgb = channels[..., :3]
     if (rgb[..., :1] == rgb[..., 1:]).all():
-        return rgb[..., 0], 255
-    if not almost_grey(rgb):
-        raise ReadError(f"{path}: in colour; expected grey values: convert it to grey first")
-    return luma_of(rgb.astype(np.float32)), 255
+        return rgb[..., 0], 255, ()
+    if almost_grey(rgb):
+        note = "its channels differ by a few levels only: read as grey, its luma"
+        return luma_of(rgb.astype(np.float32)), 255, (note,)
+    return rgb, 255, ()
 
 
 def almost_grey(rgb: npt.NDArray[np.uint8]) -> bool:
