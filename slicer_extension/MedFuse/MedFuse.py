@@ -75,7 +75,7 @@ class MedFuseParameterNode:
     registrationStart: Annotated[str, Choice(STARTS)] = "auto"
     interpolation: Annotated[str, Choice(INTERPOLATIONS)] = "linear"
     acceptRegistration: bool = False
-    method: str = "dip"
+    method: str = "auto"
     preset: str = "auto"
     methodParameters: dict[str, str]
     device: Annotated[str, Choice(DEVICES)] = "auto"

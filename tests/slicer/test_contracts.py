@@ -158,7 +158,8 @@ ELSEWHERE = {  # fields of a recipe that have another name in the panel, or are 
     "registration_preset": "registrationPreset",
     "registration_start": "registrationStart",
     "accept_registration": "acceptRegistration",
-    "denoise": None,  # so far of the command line alone
+    "colour_maps": None,  # so far of the command line alone, as the next two
+    "denoise": None,
     "noise": None,
     "dicom": None,  # the scene holds the results
     "keep_identifiers": None,  # the report does not stay

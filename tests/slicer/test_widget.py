@@ -92,6 +92,13 @@ def panel(module, monkeypatch):
     widget.cleanup()
 
 
+@pytest.fixture
+def dip_panel(panel):
+    """The panel with the method that has the most parameters."""
+    choose(panel, "method", "dip")
+    return panel
+
+
 def answer(_logic, arguments, on_answer):
     from MedFuseLib.jobs import Outcome
 
@@ -282,6 +289,8 @@ def test_every_parameter_is_among_those_tested(module):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_node_follows_the_widget(panel, name):
+    if name == "methodParameters":
+        choose(panel, "method", "dip")
     value = values()[name]
     parameters = panel.logic.getParameterNode()
     assert getattr(parameters, name) != value
@@ -291,6 +300,8 @@ def test_the_node_follows_the_widget(panel, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_widget_follows_the_node(panel, name):
+    if name == "methodParameters":
+        choose(panel, "method", "dip")
     value, widget = values()[name], widget_of(panel, name)
     assert read_widget(panel, widget) != value
     setattr(panel.logic.getParameterNode(), name, value)
@@ -305,10 +316,10 @@ def test_a_panel_that_is_left_follows_no_longer(panel):
     panel.ui.windowsEdit.text = "bone"
     panel.ui.methodSelector.setCurrentIndex(panel.ui.methodSelector.findText("pca"))
     assert parameters.windows == ""
-    assert parameters.method == "dip"
+    assert parameters.method == "auto"
     panel.enter()
     assert panel.ui.seedSpinBox.value == 5
-    assert panel.ui.methodSelector.currentText == "dip"
+    assert panel.ui.methodSelector.currentText == "auto"
 
 
 def test_a_node_that_is_removed_is_unticked(panel, scene):
@@ -339,6 +350,8 @@ def offered(method):
 
 
 def test_another_method_rebuilds_the_form(panel):
+    assert list(editors(panel)) == list(offered("auto"))
+    choose(panel, "method", "dip")
     assert list(editors(panel)) == list(offered("dip"))
     assert panel.ui.methodSummary.text.startswith("Deep image prior")
     choose(panel, "method", "wavelet")
@@ -352,33 +365,33 @@ def test_another_method_rebuilds_the_form(panel):
     assert editors(panel) == {}
 
 
-def test_another_method_forgets_what_was_asked_of_the_last(panel):
-    choose(panel, "preset", "paper")
-    editors(panel)["steps"].text = "7"
-    parameters = panel.logic.getParameterNode()
+def test_another_method_forgets_what_was_asked_of_the_last(dip_panel):
+    choose(dip_panel, "preset", "paper")
+    editors(dip_panel)["steps"].text = "7"
+    parameters = dip_panel.logic.getParameterNode()
     assert parameters.methodParameters == {"steps": "7"}
-    choose(panel, "method", "gmc")
+    choose(dip_panel, "method", "gmc")
     assert (parameters.preset, parameters.methodParameters) == ("auto", {})
 
 
-def test_the_form_shows_what_the_preset_holds(panel):
+def test_the_form_shows_what_the_preset_holds(dip_panel):
     (dip,) = (one for one in json.loads(said("methods", "--json")) if one["key"] == "dip")
     (default,) = (one["default"] for one in dip["parameters"] if one["name"] == "steps")
-    assert editors(panel)["steps"].placeholderText == "as preset"  # auto: the device decides
-    choose(panel, "preset", "fast")
-    assert editors(panel)["steps"].placeholderText == f"as preset: {dip['presets']['fast']['steps']}"
-    assert editors(panel)["warm_start"].itemText(0) == "as preset: yes"
-    choose(panel, "preset", "paper")
-    assert editors(panel)["steps"].placeholderText == f"as preset: {default}"
-    assert editors(panel)["warm_start"].itemText(0) == "as preset: no"
+    assert editors(dip_panel)["steps"].placeholderText == "as preset"  # auto: the device decides
+    choose(dip_panel, "preset", "fast")
+    assert editors(dip_panel)["steps"].placeholderText == f"as preset: {dip['presets']['fast']['steps']}"
+    assert editors(dip_panel)["warm_start"].itemText(0) == "as preset: yes"
+    choose(dip_panel, "preset", "paper")
+    assert editors(dip_panel)["steps"].placeholderText == f"as preset: {default}"
+    assert editors(dip_panel)["warm_start"].itemText(0) == "as preset: no"
 
 
-def test_a_parameter_stays_when_the_preset_changes(panel):
-    editors(panel)["steps"].text = "7"
-    choose(panel, "preset", "fast")
-    assert editors(panel)["steps"].text == "7"
-    editors(panel)["steps"].text = ""
-    assert panel.logic.getParameterNode().methodParameters == {}
+def test_a_parameter_stays_when_the_preset_changes(dip_panel):
+    editors(dip_panel)["steps"].text = "7"
+    choose(dip_panel, "preset", "fast")
+    assert editors(dip_panel)["steps"].text == "7"
+    editors(dip_panel)["steps"].text = ""
+    assert dip_panel.logic.getParameterNode().methodParameters == {}
 
 
 def test_every_method_has_a_form_that_keeps_its_defaults(panel):
@@ -399,12 +412,12 @@ def test_every_method_has_a_form_that_keeps_its_defaults(panel):
         ("learning_rate", "nan", "learning_rate = nan: expected at least 1e-06."),
     ],
 )
-def test_a_wrong_value_is_refused_before_anything_runs(panel, name, text, sentence):
-    fill(panel)
-    assert panel.ui.applyButton.enabled
-    editors(panel)[name].text = text
-    assert not panel.ui.applyButton.enabled
-    assert panel.ui.applyButton.toolTip == sentence
+def test_a_wrong_value_is_refused_before_anything_runs(dip_panel, name, text, sentence):
+    fill(dip_panel)
+    assert dip_panel.ui.applyButton.enabled
+    editors(dip_panel)[name].text = text
+    assert not dip_panel.ui.applyButton.enabled
+    assert dip_panel.ui.applyButton.toolTip == sentence
 
 
 def test_a_scene_made_with_other_methods_says_so_and_loses_nothing(panel):
@@ -421,14 +434,14 @@ def test_a_scene_made_with_other_methods_says_so_and_loses_nothing(panel):
 # The command line
 
 
-def test_every_choice_reaches_the_command_line(panel, module, tmp_path):
-    """Said as the user says it in the panel, and understood by medfuse itself."""
+def test_every_choice_reaches_the_command_line(dip_panel, module, tmp_path):
+    """Said as the user says it in the dip_panel, and understood by medfuse itself."""
     from medfuse.cli import fuse
 
     for name, value in values().items():
-        if name not in ("method", "registration"):  # those of the panel are kept: others forget their presets
-            setattr(panel.logic.getParameterNode(), name, value)
-    arguments = list(module.logic.prepare(panel.logic.getParameterNode(), tmp_path).arguments)
+        if name not in ("method", "registration"):  # those of the dip_panel are kept: others forget their presets
+            setattr(dip_panel.logic.getParameterNode(), name, value)
+    arguments = list(module.logic.prepare(dip_panel.logic.getParameterNode(), tmp_path).arguments)
     assert tuple(arguments[:3]) == (*module.MEDFUSE, "fuse")
     expected = {
         "--method": ["dip"],
