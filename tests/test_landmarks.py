@@ -119,7 +119,10 @@ class TestReading:
             ("a.json", '{"markups": [{"type": "Fiducial"}, {"type": "Fiducial"}]}', "holds 2 point lists"),
             ("a.json", '{"markups": [{"type": "Fiducial", "coordinateUnits": "voxel"}]}', "in 'voxel'"),
             ("a.json", '{"markups": [{"type": "Fiducial", "coordinateSystem": "XYZ"}]}', "in 'XYZ'"),
-            ("a.json", '{"markups": [{"type": "Fiducial", "controlPoints": [3]}]}', "cannot be read"),
+            ("a.json", '{"markups": 3}', "holds 0 point lists"),
+            ("a.json", '{"markups": [{"type": "Fiducial", "coordinateUnits": {}}]}', "expected mm"),
+            ("a.json", '{"markups": [{"type": "Fiducial", "controlPoints": [3]}]}', "no list of points"),
+            ("a.json", '{"markups": [{"type": "Fiducial", "controlPoints": 3}]}', "no list of points"),
             ("a.csv", "1,2,3", r"expected \.fcsv or \.mrk\.json"),
         ],
     )

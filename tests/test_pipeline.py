@@ -497,14 +497,20 @@ class TestBadInput:
             (["{ct}", "flat.png"], r"2-D image"),
             (["{ct}", "far.nii.gz", "--no-registration"], r"overlap"),
             (["{ct}"], r"one volume only"),
-            (["{ct}", "{ct}", "--method", "dipp"], r"unknown fusion method 'dipp'.*Choose from: dip"),
-            (["{ct}", "{ct}", "-p", "setps=3"], r"unknown parameter 'setps'. Did you mean 'steps'"),
+            (
+                ["{ct}", "{ct}", "--method", "dipp"],
+                r"unknown fusion method 'dipp'. Did you mean 'dip'.*Choose from: auto, dip",
+            ),
+            (
+                ["{ct}", "{ct}", "--method", "dip", "-p", "setps=3"],
+                r"unknown parameter 'setps'. Did you mean 'steps'",
+            ),
             (
                 ["{ct}", "{ct}", "--method", "ifcnn"],
                 r"ifcnn-max are not on this machine: run 'medfuse weights",
             ),
             (["{ct}", "{ct}", "-p", "steps"], r"expected KEY=VALUE"),
-            (["{ct}", "{ct}", "-p", "steps=-1"], r"steps=-1: expected at least 1"),
+            (["{ct}", "{ct}", "--method", "dip", "-p", "steps=-1"], r"steps=-1: expected at least 1"),
             (["{ct}", "{ct}", "--preset", "slow"], r"unknown preset 'slow'"),
             (["{ct}", "nan.nii.gz"], r"nan\.nii\.gz.*(NaN|not finite|infinite)"),
             (["{ct}", "{ct}", "--device", "cuda:63"], r"'cuda:63' is not there; this machine has: cpu"),

@@ -91,9 +91,7 @@ class TestSurround:
 def test_a_reported_skull_stripped_brain_is_found_in_a_ct(shared_data) -> None:
     folder = shared_data("reported_registration/skullstripped_mr_whole_ct/truth.txt").parent
     brain, ct = (
-        Volume.from_sitk(
-            SimpleITK.ReadImage(str(folder / f"strip_ct_{n}.nii.gz"), SimpleITK.sitkFloat32), kind
-        )
+        Volume.from_sitk(SimpleITK.ReadImage(str(folder / f"{n}.nii.gz"), SimpleITK.sitkFloat32), kind)
         for n, kind in (("strip_ct_f", "MR"), ("strip_ct_m", "CT"))
     )
     result = register(brain, ct)

@@ -103,18 +103,21 @@ def _json(path: Path, text: str) -> Landmarks:
     except json.JSONDecodeError as error:
         raise ReadError(f"{path}: not JSON: {error}") from error
     markups = content.get("markups") if isinstance(content, Mapping) else None
-    lists = [one for one in markups or [] if isinstance(one, Mapping) and one.get("type") == "Fiducial"]
+    listed = markups if isinstance(markups, list) else []
+    lists = [one for one in listed if isinstance(one, Mapping) and one.get("type") == "Fiducial"]
     if len(lists) != 1:
         raise ReadError(f"{path}: holds {len(lists)} point lists; expected one (Slicer's type 'Fiducial')")
     (markup,) = lists
     unit = markup.get("coordinateUnits", "mm")
     unit = unit[0] if isinstance(unit, list) and len(set(map(str, unit))) == 1 else unit
-    if unit not in _MILLIMETRES:
+    if not isinstance(unit, str) or unit not in _MILLIMETRES:
         raise ReadError(f"{path}: coordinates in {one_line(unit)!r}; expected {', '.join(_MILLIMETRES)}")
     said = markup.get("coordinateSystem")
     factors = np.multiply(_factors(path, str(said or "LPS").upper()), _MILLIMETRES[unit])
     notes = () if said else ("landmarks: no coordinate system in the file; taken as LPS, Slicer's default",)
     points = markup.get("controlPoints") or []
+    if not isinstance(points, list) or not all(isinstance(point, Mapping) for point in points):
+        raise ReadError(f"{path}: its controlPoints are no list of points; save it again with 3D Slicer")
     return _placed(path, map(_control_point, points), tuple(factors), notes)
 
 

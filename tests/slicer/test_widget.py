@@ -439,7 +439,10 @@ def test_every_choice_reaches_the_command_line(dip_panel, module, tmp_path):
     from medfuse.cli import fuse
 
     for name, value in values().items():
-        if name not in ("method", "registration"):  # those of the dip_panel are kept: others forget their presets
+        if name not in (
+            "method",
+            "registration",
+        ):  # those of the dip_panel are kept: others forget their presets
             setattr(dip_panel.logic.getParameterNode(), name, value)
     arguments = list(module.logic.prepare(dip_panel.logic.getParameterNode(), tmp_path).arguments)
     assert tuple(arguments[:3]) == (*module.MEDFUSE, "fuse")
