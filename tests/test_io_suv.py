@@ -13,6 +13,7 @@ from oriented import ORIENTED
 
 from medfuse.errors import ParameterError, ReadError
 from medfuse.io import read_volume, write_volume
+from medfuse.io.dicom.suv import _decimal
 
 GRID = ORIENTED["LPS"]
 STORED = np.random.default_rng(0).integers(0, 30000, GRID.shape).astype("u2")
@@ -109,3 +110,21 @@ def test_only_dicom_says_what_is_needed(tmp_path: Path) -> None:
     write_volume(read_volume(series(tmp_path / "pt")), tmp_path / "pt.nii.gz")
     with pytest.raises(ParameterError, match="only DICOM says what is needed"):
         read_volume(tmp_path / "pt.nii.gz", modality="PT", suv=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (b"0.25", 0.25),
+        (b" 2.5e1 \0", 25.0),
+        ("0.5", 0.5),
+        (b"-1", 0.0),
+        (b"inf", 0.0),
+        (b"nan", 0.0),
+        (b"\xff", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_a_factor_that_came_as_bytes(value: object, number: float) -> None:
+    """As archives that do not know a private tag pass it on: of unknown kind, padded; 0 is no factor."""
+    assert _decimal(value) == number

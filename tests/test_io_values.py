@@ -76,11 +76,11 @@ class TestPet:
     def test_units_are_said(self, tmp_path: Path, values: dict, notes: tuple[str, ...]) -> None:
         assert read_volume(series(tmp_path, pet(**values))).notes == notes
 
-    def philips(self, suv: str, activity: str) -> Callable[[Dataset, int], None]:
+    def philips(self, suv: str | bytes, activity: str) -> Callable[[Dataset, int], None]:
         def edit(dataset: Dataset, k: int) -> None:
             pet(Units="CNTS")(dataset, k)
             block = dataset.private_block(0x7053, "Philips PET Private Group", create=True)
-            block.add_new(0x00, "DS", suv)
+            block.add_new(0x00, "UN" if isinstance(suv, bytes) else "DS", suv)
             block.add_new(0x09, "DS", activity)
             dataset.CorrectedImage, dataset.DecayCorrection = ["ATTN", "DECY"], "ADMIN"
             dataset.PatientWeight = "80"
@@ -96,6 +96,12 @@ class TestPet:
         np.testing.assert_allclose(volume.array, STORED * 1.7 * 0.000551, rtol=1e-6)
         assert volume.notes == ("standardised uptake values by Philips' factor from counts (7053,1000)",)
         np.testing.assert_allclose(read_volume(folder).array, STORED * 1.7, rtol=1e-6)
+
+    @pytest.mark.parametrize("stored", [b"0.000551", b" 0.000551 ", b"0.00551e-1\0"])
+    def test_philips_factor_as_bytes(self, tmp_path: Path, stored: bytes) -> None:
+        """As archives that do not know the private tag pass it on: of unknown kind, padded."""
+        volume = read_volume(series(tmp_path, self.philips(stored, "0")), suv=True)
+        np.testing.assert_allclose(volume.array, STORED * 1.7 * 0.000551, rtol=1e-6)
 
     def test_philips_factor_to_activity(self, tmp_path: Path) -> None:
         volume = read_volume(series(tmp_path, self.philips("0", "2.5")), suv=True)
