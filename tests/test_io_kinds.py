@@ -81,6 +81,7 @@ class TestNuclear:
             ({"DetectorInformationSequence": None}, "no ImagePositionPatient of the first slice"),
             ({"ImageType": ["ORIGINAL", "PRIMARY", "TOMO"]}, "no tomographic reconstruction"),
             ({"ImageType": ["ORIGINAL", "PRIMARY", "WHOLE BODY"]}, "no tomographic reconstruction"),
+            ({"ImageType": ["DERIVED", "PRIMARY", "RECON GATED TOMO"]}, "reconstruction in time slots"),
         ],
     )
     def test_what_is_not_said_is_refused(self, tmp_path: Path, changes: dict, says: str) -> None:

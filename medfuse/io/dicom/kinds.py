@@ -141,6 +141,10 @@ def _is_no_slice(header: DicomHeader) -> bool:
     )
 
 
+def _is_gated_nuclear(header: DicomHeader) -> bool:
+    return header.get("SOPClassUID") == _NUCLEAR and "RECON GATED TOMO" in _image_type(header)
+
+
 _REFUSALS: tuple[tuple[Callable[[DicomHeader], bool], str], ...] = (
     (is_localizer, "localizers only; choose a series of slices"),
     (_is_mosaic, "a Siemens mosaic (all slices in one picture); convert with dcm2niix first"),
@@ -151,6 +155,11 @@ _REFUSALS: tuple[tuple[Callable[[DicomHeader], bool], str], ...] = (
     (
         _is_colour,
         "colour pictures where a volume of grey values is asked for; choose the series they were made from",
+    ),
+    (
+        _is_gated_nuclear,
+        "a nuclear medicine reconstruction in time slots (RECON GATED TOMO in ImageType), several volumes in "
+        "one object, which are not told apart; choose the summed reconstruction, or export each time slot",
     ),
     (
         _is_other_nuclear,
