@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import zipfile
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -340,3 +341,9 @@ class TestDescribe:
             describe(tmp_path)
         with pytest.raises(ReadError, match="does not exist"):
             describe(tmp_path / "gone")
+
+    def test_a_folder_with_a_zip_says_what_to_name(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+            archive.writestr("a.txt", "nothing")
+        with pytest.raises(ReadError, match=r"it holds a zip: name that itself \(export\.zip\)"):
+            describe(tmp_path)

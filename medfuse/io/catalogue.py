@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MedfuseError, ReadError
 from ..volume import Geometry
 from .archive import is_zip, unpacked
-from .files import existing, files_below
+from .files import existing, files_below, one_line
 from .formats import converter_of, format_of_file, is_second_half
 from .volume_files import read_volume
 
@@ -125,7 +125,9 @@ def describe(path: str | Path) -> list[Description]:
         volumes = [_volume(file) for file in files_below(path) if _is_volume(file)]
         found = [*_series(path), *volumes]
         if not found:
-            raise ReadError(f"{path}: holds no DICOM images and no NIfTI, NRRD or MHA volumes")
+            zipped = next((one_line(file.name) for file in files_below(path) if is_zip(file)), "")
+            remedy = f"; it holds a zip: name that itself ({zipped})" if zipped else ""
+            raise ReadError(f"{path}: holds no DICOM images and no NIfTI, NRRD or MHA volumes{remedy}")
         return found
     from . import dicom
 
