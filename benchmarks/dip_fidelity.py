@@ -4,7 +4,8 @@
     python benchmarks/dip_fidelity.py --case c01            # a published CT–MR pair
     python benchmarks/dip_fidelity.py --output-channels 1   # instead of the paper's ten
     python benchmarks/dip_fidelity.py --amplitude           # the ultrasound read as log10 of an amplitude
-    python benchmarks/dip_fidelity.py --amplitude --blur 0.7 --steps 0   # `pca` alone, and smoothed
+    python benchmarks/dip_fidelity.py --amplitude --blur 0.7   # and every row smoothed beside it
+    python benchmarks/dip_fidelity.py --amplitude --steps 0    # `pca` alone
 
 Needs the phantom of Ma et al. 2021 and the pairs under $MEDFUSE_TEST_DATA or ../shared/data.  Prints a
 Markdown table, a row each time the number of steps reaches one of --report.  The paper has one row for
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--amplitude", action="store_true", help="take the phantom's ultrasound as 10 to its power"
     )
-    parser.add_argument("--blur", type=float, default=0.0, help="show pca smoothed by a Gaussian too, pixels")
+    parser.add_argument("--blur", type=float, default=0.0, help="show all smoothed by a Gaussian too, pixels")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save", type=Path, help="folder for pictures of the fused images")
     options = parser.parse_args()
@@ -60,15 +61,7 @@ def main() -> None:
     print("| | " + " | ".join(KEYS) + " | PSNR to pca (dB) | seconds a step |")
     print("|---|" + "---|" * (len(KEYS) + 2))
     print("| paper | " + " | ".join(f"{value:.4f}" for value in paper) + " | | |")
-    show("pca", sources, target, target, None)
-    if options.blur:
-        show(
-            f"pca, smoothed by {options.blur:g} px",
-            sources,
-            gaussian_filter(target, options.blur),
-            target,
-            None,
-        )
+    show_both("pca", sources, target, target, None, options.blur)
     if not options.steps:
         return
     settings = DeepImagePrior(
@@ -86,7 +79,7 @@ def main() -> None:
         if run.steps in options.report:
             fused = run.fitted(0).images[0].clip(0, 1)
             per_step = (time.perf_counter() - start) / run.steps
-            show(f"dip, {run.steps} steps", sources, fused, target, per_step)
+            show_both(f"dip, {run.steps} steps", sources, fused, target, per_step, options.blur)
             if options.save:
                 options.save.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(quantize(fused)).save(options.save / f"dip_{run.steps:04d}.png")
@@ -117,6 +110,20 @@ def existing(path: Path) -> Path:
     if not path.exists():
         raise SystemExit(f"needs {path}: set MEDFUSE_TEST_DATA to the folder of the real data")
     return path
+
+
+def show_both(
+    name: str,
+    sources: np.ndarray,
+    fused: np.ndarray,
+    target: np.ndarray,
+    seconds: float | None,
+    blur: float,
+) -> None:
+    """One row for the fused image and, where `blur` is not 0, one for it smoothed by a Gaussian."""
+    show(name, sources, fused, target, seconds)
+    if blur:
+        show(f"{name}, smoothed by {blur:g} px", sources, gaussian_filter(fused, blur), target, None)
 
 
 def show(

@@ -1,6 +1,7 @@
 """What denoising is worth on the noise that scanners make, and what it costs small lesions.
 
     python benchmarks/noise.py gains                 # PSNR gain over `pca` for every kind of noise
+    python benchmarks/noise.py gains --followed      # half a pixel, its noise followed from before the move
     python benchmarks/noise.py scores                # the paper's four metrics, noise of 0.05 and 0.10
     python benchmarks/noise.py lesions               # response and d' of lesions of 3, 4 and 6 pixels
     python benchmarks/noise.py flat                  # what is invented where there is nothing but noise
@@ -18,10 +19,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from noise_cases import HELD_OUT, NOISES, TUNING, noisy, pairs
+from noise_cases import HELD_OUT, NOISES, TUNING, followed, noisy, pairs
 
-from medfuse import METRICS, fuse
-from medfuse.fusion import METHODS, make_method
+from medfuse import METRICS
+from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.noise import NoiseModel, observe
 
 KEYS = ("pe", "mi", "q", "cv")
@@ -36,7 +37,8 @@ CHOICES: dict[str, tuple[str, dict, str | None]] = {
     "dip fast, nlm": ("dip", {**CLIP, "device": "cpu", "denoiser": "nlm"}, "fast"),
     "dip balanced": ("dip", {**CLIP, "device": "cpu"}, "balanced"),
 }
-Fuse = Callable[[np.ndarray], np.ndarray]
+Fuse = Callable[..., np.ndarray]
+"""Sources, and their noise models where these are known -> what is fused of them."""
 
 
 def main() -> None:
@@ -46,7 +48,12 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(CHOICES)[:5], choices=CHOICES)
     parser.add_argument("--only", nargs="+", default=[], help="pairs")
     parser.add_argument("--kinds", nargs="+", default=list(NOISES)[1:], choices=NOISES)
+    parser.add_argument(
+        "--followed", action="store_true", help="gains: half a pixel, the noise before the move being known"
+    )
     options = parser.parse_args()
+    if options.followed:
+        options.kinds = ["half a pixel"]
     methods = {name: fuser(name) for name in options.methods}
     run = {"gains": gains, "scores": scores, "lesions": lesions, "flat": flat, "clean": clean, "time": timed}
     run[options.what](options, methods)
@@ -55,7 +62,7 @@ def main() -> None:
 def fuser(name: str) -> Fuse:
     key, values, preset = CHOICES[name]
     method = make_method(METHODS[key], values, preset)
-    return lambda sources: fuse(sources, method).array
+    return lambda sources, noise=None: fuse(sources, method, noise=noise).array
 
 
 def chosen(names: tuple[str, ...], only: list[str]) -> tuple[str, ...]:
@@ -72,7 +79,10 @@ def gains(options: argparse.Namespace, methods: dict[str, Fuse]) -> None:
         columns: dict[str, list[list[float]]] = {name: [] for name in rivals}
         levels = []
         for cases in filter(None, sets):
-            found = [_gains(truth_and_noisy(pair, kind), rivals) for _, pair in cases]
+            found = [
+                _gains(truth_and_noisy(pair, kind), rivals, followed(pair) if options.followed else None)
+                for _, pair in cases
+            ]
             levels.append(np.mean([base for base, _ in found]))
             for i, name in enumerate(rivals):
                 columns[name].append([values[i] for _, values in found])
@@ -87,10 +97,12 @@ def truth_and_noisy(pair: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray
     return fuse(truth, TARGET).array, observed
 
 
-def _gains(case: tuple[np.ndarray, np.ndarray], rivals: dict[str, Fuse]) -> tuple[float, list[float]]:
+def _gains(
+    case: tuple[np.ndarray, np.ndarray], rivals: dict[str, Fuse], noise: list[NoiseModel] | None
+) -> tuple[float, list[float]]:
     truth, observed = case
     base = psnr(fuse(observed, TARGET).array, truth)
-    return base, [psnr(one(observed), truth) - base for one in rivals.values()]
+    return base, [psnr(one(observed, noise), truth) - base for one in rivals.values()]
 
 
 def scores(options: argparse.Namespace, methods: dict[str, Fuse]) -> None:

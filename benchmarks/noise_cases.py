@@ -17,8 +17,9 @@ from skimage.transform import iradon, radon
 
 from medfuse import Geometry, read_volume
 from medfuse.intensity import choose_window, rescale, window_specs
-from medfuse.noise import NoiseModel, observe
+from medfuse.noise import NoiseModel, estimate_noise, interpolated, observe
 from medfuse.phantom import render
+from medfuse.resampling.noise import kept_noise
 
 DATA = Path(os.environ.get("MEDFUSE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 MEDICAL = DATA / "pairs2d" / "medical"
@@ -100,10 +101,16 @@ def _both(model: NoiseModel) -> Kind:
     return make
 
 
+def _on_own_grid(clean: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """CT with white noise of 0.05, MR with 0.10."""
+    return tuple(
+        observe(one, NoiseModel(level**2, 0.0), rng) for one, level in zip(clean, (0.05, 0.10), strict=True)
+    )
+
+
 def _half_pixel(clean: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """CT with white noise of 0.05; MR with 0.10, moved by half a pixel along both axes, linearly."""
-    ct = observe(clean[0], NoiseModel(0.05**2, 0.0), rng)
-    mr = observe(clean[1], NoiseModel(0.10**2, 0.0), rng)
+    """The same, the MR moved by half a pixel along both axes, linearly."""
+    ct, mr = _on_own_grid(clean, rng)
     moved, truth = (shift(image, (0, 0.5, 0.5), order=1, mode="nearest") for image in (mr, clean[1]))
     return np.stack([ct, moved]), np.stack([clean[0], truth])
 
@@ -144,6 +151,14 @@ NOISES: dict[str, Kind] = {
     "low-dose CT, Rician MR": _low_dose,
     "ultrasound, Rician MR": _ultrasound,
 }
+
+
+def followed(clean: np.ndarray, seed: int = 0) -> list[NoiseModel]:
+    """The noise of :func:`noisy` "half a pixel", estimated before the MR is moved and followed through it."""
+    ct, mr = (estimate_noise(one) for one in _on_own_grid(clean.astype(float), np.random.default_rng(seed)))
+    size = (clean.shape[3], clean.shape[2], 1)
+    kept = kept_noise(Geometry(size), Geometry(size, origin=(-0.5, -0.5, 0.0)))
+    return [ct, interpolated(mr, kept.variance, kept.correlations[1:], clipped=True)]
 
 
 def noisy(clean: np.ndarray, kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

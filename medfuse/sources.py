@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .errors import ParameterError
 
-__all__ = ["Sources", "Stack", "check_sources", "mirrored", "stack_and_field"]
+__all__ = ["Sources", "Stack", "check_sources", "continued", "mirrored", "stack_and_field"]
 
 Stack = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -80,11 +80,7 @@ class Sources:
         """
         if self.valid is None:
             return self.array
-        stack = self.array.copy()
-        for source, valid in zip(stack, self.valid, strict=True):
-            for z in np.flatnonzero(valid.any(axis=(1, 2)) & ~valid.all(axis=(1, 2))):
-                source[z] = source[z][mirrored(valid[z])]
-        return stack
+        return np.stack([continued(*pair) for pair in zip(self.array, self.valid, strict=True)])
 
     @property
     def common(self) -> Mask | None:
@@ -117,6 +113,17 @@ def check_sources(sources: np.ndarray) -> Stack:
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ParameterError(f"sources range from {low:g} to {high:g}: rescale them to [0, 1] first")
     return np.clip(stack, 0, 1)
+
+
+def continued(array: Stack, valid: Mask) -> Stack:
+    """A volume (z, y, x) whose slices go on beyond what is ``valid`` (z, y, x) of them: :func:`mirrored`.
+
+    A slice of which nothing was measured stays as it is.
+    """
+    result = array.copy()
+    for z in np.flatnonzero(valid.any(axis=(1, 2)) & ~valid.all(axis=(1, 2))):
+        result[z] = result[z][mirrored(valid[z])]
+    return result
 
 
 def mirrored(valid: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -178,7 +178,15 @@ class TestFolder:
         assert iterations.count(4) == 1
         assert set(iterations) == {4, 2}
         assert (facts["method"]["asked"], facts["method"]["why"]) == ("dip", "")
-        assert set(facts["seconds"]) == {"read", "register", "resample", "fuse", "baselines", "score"}
+        assert set(facts["seconds"]) == {
+            "read",
+            "register",
+            "resample",
+            "noise",
+            "fuse",
+            "baselines",
+            "score",
+        }
         assert {"python", "numpy", "SimpleITK", "torch"} <= set(facts["versions"])
 
     def test_provenance_says_what_each_score_is(self, folder):

@@ -7,7 +7,10 @@ sees to what was not measured (:mod:`.measured`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import ParameterError
+from ..noise import NoiseModel
 from ..progress import Progress, ignore
 from ..registry import Registry
 from ..sources import Sources, Stack
@@ -56,7 +59,12 @@ METHODS: Registry[type[FusionMethod]] = Registry(
 """key -> the method's class; ``make_method`` builds one with parameters."""
 
 
-def fuse(sources: Stack | Sources, method: str | FusionMethod = "auto", progress: Progress = ignore) -> Fused:
+def fuse(
+    sources: Stack | Sources,
+    method: str | FusionMethod = "auto",
+    progress: Progress = ignore,
+    noise: Sequence[NoiseModel] | None = None,
+) -> Fused:
     """Fuse ``sources`` with a method, given by its registry key (default parameters) or as a value.
 
     Parameters
@@ -68,6 +76,9 @@ def fuse(sources: Stack | Sources, method: str | FusionMethod = "auto", progress
         A key of :data:`METHODS`, or a configured method such as ``PatchPCA(patch=5)``.
     progress:
         Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+    noise:
+        That of each source, where it is known, such as from its own grid
+        (:func:`medfuse.noise.interpolated`).  None: methods that want to know it estimate it.
 
     Returns
     -------
@@ -78,7 +89,8 @@ def fuse(sources: Stack | Sources, method: str | FusionMethod = "auto", progress
     Raises
     ------
     ParameterError
-        If ``sources`` are not such a stack, or no voxel was measured by two of them.
+        If ``sources`` are not such a stack, no voxel was measured by two of them, or ``noise`` is that of
+        another number of sources.
     UnknownNameError
         If no method has that key.
     """
@@ -87,4 +99,6 @@ def fuse(sources: Stack | Sources, method: str | FusionMethod = "auto", progress
     if not callable(method):
         raise ParameterError(f"method {method!r}: expected a key such as 'dip', or a fusion method")
     sources = sources if isinstance(sources, Sources) else Sources(sources)
-    return with_saturation_checked(fuse_measured(method, sources, progress), sources.array)
+    if noise is not None and len(noise) != len(sources.array):
+        raise ParameterError(f"noise of {len(noise)} sources for {len(sources.array)}: expected one of each")
+    return with_saturation_checked(fuse_measured(method, sources, progress, noise), sources.array)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ..noise import estimate_noise, is_worth_denoising
+from ..noise import NoiseModel, estimate_noise, is_worth_denoising
 from ..progress import Progress, ignore
 from .dip.method import DeepImagePrior
 from .dip.verdict import NO_NOISE
@@ -14,7 +14,7 @@ from .exposure import EXPOSURES
 from .parameters import check_parameters, make_method, parameter
 from .pca import PatchPCA
 from .ran import handed_over
-from .types import Fused, FusionMethod, Stack
+from .types import Fused, FusionMethod, Stack, fuse_knowing
 
 __all__ = ["Auto"]
 
@@ -50,16 +50,22 @@ class Auto:
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
-        progress(0.0, "estimating the noise")
-        noise = tuple(estimate_noise(source) for source in sources)
+        return self.with_noise(sources, None, progress)
+
+    def with_noise(
+        self, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress = ignore
+    ) -> Fused:
+        """The same with the ``noise`` of each source known; None: it is estimated."""
+        if noise is None:
+            progress(0.0, "estimating the noise")
+            noise = tuple(estimate_noise(source) for source in sources)
+        ran: tuple[str, FusionMethod, str]
         if is_worth_denoising(noise):
-            ran, method = "dip", self._dip()
-            why = "noise found"
+            ran = "dip", self._dip(), "noise found"
         else:
-            ran, method = "pca", PatchPCA(exposure=self.exposure)
-            why = NO_NOISE
-        fused = method(sources, progress)
-        return replace(fused, info={"ran": handed_over(ran, method, why), **fused.info})
+            ran = "pca", PatchPCA(exposure=self.exposure), NO_NOISE
+        fused = fuse_knowing(ran[1], sources, noise, progress)
+        return replace(fused, info={"ran": handed_over(*ran), **fused.info})
 
     def _dip(self) -> FusionMethod:
         values = {"exposure": self.exposure, "seed": self.seed, "device": self.device}

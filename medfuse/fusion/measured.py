@@ -15,16 +15,17 @@ a pyramid halves its levels, and what lies beside a patch, would change (``bench
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
+from ..noise import NoiseModel, estimate_noise
 from ..progress import Progress, subrange
 from ..sources import Sources, Stack
-from .types import Fused, FusionMethod
+from .types import Fused, FusionMethod, fuse_knowing
 
 __all__ = ["fuse_measured"]
 
@@ -56,8 +57,15 @@ class _Run(NamedTuple):
     fused: Fused
 
 
-def fuse_measured(method: FusionMethod, sources: Sources, progress: Progress) -> Fused:
+def fuse_measured(
+    method: FusionMethod,
+    sources: Sources,
+    progress: Progress,
+    noise: Sequence[NoiseModel] | None = None,
+) -> Fused:
     """Fuse ``sources`` with ``method``, at each voxel those that were measured; see above.
+
+    The ``noise`` of each source, where it is known, is told to methods that look at it.
 
     Returns
     -------
@@ -73,14 +81,14 @@ def fuse_measured(method: FusionMethod, sources: Sources, progress: Progress) ->
         If no voxel was measured by two sources.
     """
     if sources.valid is None:
-        return method(sources.array, progress)
+        return fuse_knowing(method, sources.array, noise, progress)
     fields = _fields(sources.valid)
     together = [field for field in fields if len(field.members) > 1]
     if not together:
         raise ParameterError(
             "no voxel was measured by two sources: there is nothing to fuse; check where the volumes lie"
         )
-    runs = list(_runs(method, sources.whole, together, progress))
+    runs = list(_runs(method, sources.whole, together, noise, progress))
     array = np.zeros(sources.array.shape[1:], np.float32)
     maps = {name: np.zeros_like(array) for run in runs for name in run.fused.maps}
     for field, fused in runs:
@@ -89,7 +97,7 @@ def fuse_measured(method: FusionMethod, sources: Sources, progress: Progress) ->
             field.put(values, maps[name])
     for field in fields:
         if len(field.members) == 1:
-            _pass_through(sources.whole, field, array, maps)
+            _pass_through(sources.whole, field, noise, array, maps)
     return Fused(array, maps, _facts(runs, len(array)))
 
 
@@ -103,13 +111,20 @@ def _fields(valid: Mask) -> list[_Field]:
     return sorted(groups, key=lambda field: (-len(field.members), field.members))
 
 
-def _runs(method: FusionMethod, whole: Stack, fields: list[_Field], progress: Progress) -> Iterator[_Run]:
+def _runs(
+    method: FusionMethod,
+    whole: Stack,
+    fields: list[_Field],
+    noise: Sequence[NoiseModel] | None,
+    progress: Progress,
+) -> Iterator[_Run]:
     """The method's results, one field after the other; maps bear the numbers of all sources."""
     work = np.cumsum([0, *(field.slices.size for field in fields)])
     for field, start, stop in zip(fields, work / work[-1], work[1:] / work[-1], strict=False):
         members = list(field.members)
         stack = whole[members][:, field.slices]
-        fused = method(stack, subrange(progress, float(start), float(stop)))
+        known = None if noise is None else [noise[i] for i in members]
+        fused = fuse_knowing(method, stack, known, subrange(progress, float(start), float(stop)))
         yield _Run(field, Fused(fused.array, _numbered(fused.maps, members, len(whole)), fused.info))
 
 
@@ -133,7 +148,13 @@ def _source_of(name: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (name, None)
 
 
-def _pass_through(whole: Stack, field: _Field, fused: np.ndarray, maps: Mapping[str, np.ndarray]) -> None:
+def _pass_through(
+    whole: Stack,
+    field: _Field,
+    noise: Sequence[NoiseModel] | None,
+    fused: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+) -> None:
     """Write one source, its full share and its noise where it alone was measured."""
     (number,) = field.members
     fused[field.where] = whole[number][field.where]
@@ -141,16 +162,15 @@ def _pass_through(whole: Stack, field: _Field, fused: np.ndarray, maps: Mapping[
         if _source_of(name)[1] == number:
             values[field.where] = 1
         if name == "uncertainty":
-            field.put(_noise_of(whole[number][field.slices]), values)
+            source = whole[number][field.slices]
+            field.put(_deviation(source, noise[number] if noise else estimate_noise(source)), values)
 
 
-def _noise_of(source: np.ndarray) -> np.ndarray:
+def _deviation(source: np.ndarray, model: NoiseModel) -> np.ndarray:
     """Standard deviation (z, y, x) of the noise of a source, by its brightness nearby."""
     from scipy.ndimage import gaussian_filter  # here, for the command line loads this module
 
-    from ..noise import estimate_noise
-
-    return estimate_noise(source).deviation(gaussian_filter(source, (0, _BLUR, _BLUR)))
+    return model.deviation(gaussian_filter(source, (0, _BLUR, _BLUR)))
 
 
 def _facts(runs: list[_Run], depth: int) -> dict[str, Any]:

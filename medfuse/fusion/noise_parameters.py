@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ..noise import CHOICES
+from ..noise import CHOICES, NoiseModel
 from .parameters import parameter
 
-__all__ = ["noise_kind", "noise_level", "put_back_share"]
+__all__ = ["noise_kind", "noise_level", "put_back_share", "told"]
 
 
 def put_back_share(default: float) -> Any:
@@ -30,3 +31,8 @@ def noise_level() -> Any:
     return parameter(
         0.0, "its standard deviation about ½, where that is known; 0: measured", minimum=0.0, maximum=1.0
     )
+
+
+def told(noise: Sequence[NoiseModel] | None, kind: str, level: float) -> Sequence[NoiseModel] | None:
+    """The ``noise`` that is known of the sources, unless a kind or a level is given as parameters."""
+    return noise if kind == "auto" and not level else None

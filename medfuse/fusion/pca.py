@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..noise import DENOISERS, denoise, estimate_noise, worth_removing
+from ..noise import DENOISERS, NoiseModel, denoise, estimate_noise, worth_removing
 from ..progress import Progress, ignore, subrange
 from .exposure import EXPOSURES, expose
 from .gains import PATCH, closed_form, patch_gains
-from .noise_parameters import noise_kind, noise_level, put_back_share
+from .noise_parameters import noise_kind, noise_level, put_back_share, told
 from .parameters import check_parameters, parameter
 from .types import Fused, SliceFusion, Stack, map_slices
 
@@ -52,24 +53,32 @@ class PatchPCA:
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]."""
+        return self.with_noise(sources, None, progress)
+
+    def with_noise(
+        self, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress = ignore
+    ) -> Fused:
+        """The same with the ``noise`` of each source known; None: it is estimated for each slice."""
         clean = sources
         if self.denoise != "none":
-            clean = self._denoised(sources, subrange(progress, 0.0, 0.9))
+            known = told(noise, self.noise, self.noise_level)
+            clean = self._denoised(sources, known, subrange(progress, 0.0, 0.9))
             progress = subrange(progress, 0.9, 1.0)
         target = closed_forms(clean, self.patch, progress)
         return expose(target, self.exposure, clean, sources)
 
-    def _denoised(self, sources: Stack, progress: Progress) -> Stack:
+    def _denoised(self, sources: Stack, known: Sequence[NoiseModel] | None, progress: Progress) -> Stack:
         clean = np.empty_like(sources)
         depth = sources.shape[1]
         for z in range(depth):
             progress(z / depth, f"slice {z + 1} of {depth}, denoising")
-            clean[:, z] = [self._without_noise(source) for source in sources[:, z]]
+            noise = known or [estimate_noise(one, self.noise, self.noise_level) for one in sources[:, z]]
+            clean[:, z] = [self._without_noise(*pair) for pair in zip(sources[:, z], noise, strict=True)]
         return clean
 
-    def _without_noise(self, source: np.ndarray) -> np.ndarray:
-        noise = worth_removing(estimate_noise(source, self.noise, self.noise_level))
-        return denoise(source, self.denoise, noise, unclip=self.unclip, share=self.put_back)
+    def _without_noise(self, source: np.ndarray, noise: NoiseModel) -> np.ndarray:
+        worth = worth_removing(noise)
+        return denoise(source, self.denoise, worth, unclip=self.unclip, share=self.put_back)
 
 
 def closed_forms(sources: Stack, patch: int, progress: Progress = ignore) -> Fused:

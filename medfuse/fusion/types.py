@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from ..noise import NoiseModel
 from ..progress import Progress, ignore
 from ..sources import Stack, check_sources
 
-__all__ = ["Fused", "FusionMethod", "SliceFusion", "Stack", "check_sources", "map_slices"]
+__all__ = [
+    "Fused",
+    "FusionMethod",
+    "LooksAtNoise",
+    "SliceFusion",
+    "Stack",
+    "check_sources",
+    "fuse_knowing",
+    "map_slices",
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +61,26 @@ class FusionMethod(Protocol):
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` float32 (n, z, y, x) in [0, 1], n ≥ 2."""
         ...
+
+
+@runtime_checkable
+class LooksAtNoise(Protocol):
+    """A method that wants to know the noise of the sources, and estimates it where nobody tells."""
+
+    def with_noise(
+        self, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress = ignore
+    ) -> Fused:
+        """Fuse ``sources`` (n, z, y, x) in [0, 1] whose ``noise`` is known (n models), or not (None)."""
+        ...
+
+
+def fuse_knowing(
+    method: FusionMethod, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress
+) -> Fused:
+    """Fuse ``sources`` (n, z, y, x), the method being told their ``noise`` if it looks at it."""
+    if noise is not None and isinstance(method, LooksAtNoise):
+        return method.with_noise(sources, noise, progress)
+    return method(sources, progress)
 
 
 class SliceFusion(NamedTuple):

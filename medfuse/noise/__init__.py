@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .denoising import DENOISERS, denoise, put_back
-from .drawing import observe
+from .drawing import correlation, observe
 from .estimation import (
     CHOICES,
     Assessment,
@@ -13,8 +13,9 @@ from .estimation import (
     is_worth_denoising,
     worth_removing,
 )
+from .interpolated import interpolated
 from .model import KINDS, NoiseModel
-from .volumes import Denoised, denoise_volume
+from .volumes import Denoised, denoise_volume, width_across
 
 __all__ = [
     "CHOICES",
@@ -24,12 +25,15 @@ __all__ = [
     "Denoised",
     "NoiseModel",
     "assess_noise",
+    "correlation",
     "denoise",
     "denoise_volume",
     "estimate_noise",
     "in_words",
+    "interpolated",
     "is_worth_denoising",
     "observe",
     "put_back",
+    "width_across",
     "worth_removing",
 ]

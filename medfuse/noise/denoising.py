@@ -65,7 +65,7 @@ def denoise(
     """
     if how not in DENOISERS:
         raise UnknownNameError("denoiser", how, DENOISERS)
-    if how == "none" or noise.additive + noise.multiplicative <= _QUANTISATION:
+    if how == "none" or noise.kept * (noise.additive + noise.multiplicative) <= _QUANTISATION:
         return image
     observed = np.asarray(image, dtype=float)
     signal = put_back(_signal(observed, how, noise), observed, noise, share)
@@ -110,7 +110,7 @@ def _signal(image: Array, how: str, noise: NoiseModel) -> Array:
 
 def _coefficients(noise: NoiseModel) -> tuple[float, float]:
     """The a and b of the variance a + b x², with at least the noise of rounding."""
-    return max(noise.additive, _QUANTISATION), noise.multiplicative
+    return max(noise.kept * noise.additive, _QUANTISATION), noise.kept * noise.multiplicative
 
 
 def _stabilise(image: Array, noise: NoiseModel) -> Array:

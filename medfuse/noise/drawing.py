@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .model import NoiseModel
 
-__all__ = ["correlated_normal", "kept_by_smoothing", "observe"]
+__all__ = ["correlated_normal", "correlation", "kept_by_smoothing", "observe"]
 
 Array = npt.NDArray[np.float64]
 
@@ -29,20 +29,38 @@ def correlated_normal(shape: tuple[int, ...], widths: Sequence[float], rng: np.r
 
 def kept_by_smoothing(widths: Sequence[float]) -> float:
     """Standard deviation that is left of white noise of 1 after a Gaussian of ``widths`` pixels."""
+    return math.prod(float(np.linalg.norm(_kernel(width))) for width in widths)
+
+
+def correlation(width: float) -> Array:
+    """That of noise between pixels 0, 1, 2, … apart along an axis on which a Gaussian smoothed it."""
+    kernel = _kernel(width)
+    both = np.convolve(kernel, kernel)
+    return np.asarray(both[kernel.size - 1 :] / both[kernel.size - 1])
+
+
+def _kernel(width: float) -> Array:
+    """The Gaussian of ``width`` pixels as it smooths; 1 for a width of 0."""
     from scipy.ndimage import gaussian_filter
 
-    kept = 1.0
-    for width in widths:
-        impulse = np.zeros(2 * math.ceil(4 * width) + 1)
-        impulse[impulse.size // 2] = 1
-        kept *= float(np.linalg.norm(gaussian_filter(impulse, width))) if width else 1.0
-    return kept
+    impulse = np.zeros(2 * math.ceil(4 * width) + 1)
+    impulse[impulse.size // 2] = 1
+    return np.asarray(gaussian_filter(impulse, width)) if width else impulse
 
 
 def observe(signal: npt.ArrayLike, noise: NoiseModel, rng: np.random.Generator) -> Array:
     """``signal`` (…, y, x) as it would be observed: with noise drawn from ``noise``, clipped to [0, 1]."""
     signal = np.asarray(signal, dtype=float)
-    sigma = np.sqrt(noise.variance(signal))
+    seen = _observed(signal, noise, rng)
+    if noise.kept == 1:
+        return seen
+    mean = noise.mean(signal)
+    return mean + math.sqrt(noise.kept) * (seen - mean)
+
+
+def _observed(signal: Array, noise: NoiseModel, rng: np.random.Generator) -> Array:
+    """The same before any interpolation."""
+    sigma = np.sqrt(noise.variance(signal) / noise.kept)
     real = correlated_normal(signal.shape, noise.widths, rng)
     if noise.kind in ("gauss", "speckle"):
         return (signal + sigma * real).clip(0, 1)

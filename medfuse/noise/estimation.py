@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import ParameterError, UnknownNameError
 from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
-from .model import NoiseModel
+from .model import NoiseModel, scaled
 from .verdict import GRAINY, Signs, is_noise, signs_of
 
 __all__ = [
@@ -40,7 +40,7 @@ _LEVELS, _FEWEST = 16, 12  # of brightness, in which the noise is measured, and 
 _SIMPLER = 2.0  # how much worse a simpler model may fit: additive than speckle, one number than two
 _ALIKE = 0.002  # costs a level that differ by less are alike
 _WIDTHS = np.linspace(0, 1.8, 37)
-_UNCORRELATED = 0.37  # widths below this are errors of the estimate
+UNCORRELATED = 0.37  # widths below this are errors of the estimate
 _AS_STRONG = 1.3  # growth of the deviation from step 1 to 2 up to which noise is white; structure adds some
 _SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
 _WHITE_COSTS = 0.5
@@ -125,12 +125,6 @@ def _as_given(kind: str, level: float) -> Assessment | None:
     return Assessment(model, f"{in_words(model)}, as given")
 
 
-def scaled(model: NoiseModel, factor: float) -> NoiseModel:
-    """The same noise, this many times as strong."""
-    additive, multiplicative = model.additive * factor**2, model.multiplicative * factor**2
-    return replace(model, additive=additive, multiplicative=multiplicative)
-
-
 def is_worth_denoising(models: Sequence[NoiseModel], factor: float = 1.0) -> bool:
     """Whether the noise of any source is strong enough that removing it gains more than it costs.
 
@@ -150,11 +144,11 @@ def in_words(model: NoiseModel) -> str:
     """What a reader should know of the noise, such as "Rician noise of 0.071, correlated over 0.5 pixels"."""
     if model.level == 0:
         return "none"
-    deviation = math.sqrt(model.additive)
+    deviation = math.sqrt(model.kept * model.additive)
     words = {
         "gauss": f"noise of {deviation:.3f}",
         "rice": f"Rician noise of {deviation:.3f}",
-        "speckle": f"speckle of {math.sqrt(model.multiplicative):.2f} of the signal",
+        "speckle": f"speckle of {math.sqrt(model.kept * model.multiplicative):.2f} of the signal",
         "log-speckle": f"log-compressed speckle of {deviation:.3f}",
     }[model.kind]
     if model.kind == "speckle" and model.additive:
@@ -171,7 +165,7 @@ def _widths(signs: Signs) -> tuple[float, float]:
         return 0.0, 0.0
     first = _fitted_widths(np.square(signs.low))
     second = _fitted_widths(np.square(signs.low) / low_quantile(first))
-    return tuple(0.0 if width < _UNCORRELATED else width for width in second)  # type: ignore[return-value]
+    return tuple(0.0 if width < UNCORRELATED else width for width in second)  # type: ignore[return-value]
 
 
 def _fitted_widths(variances: Array) -> tuple[float, float]:

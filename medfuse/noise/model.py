@@ -1,5 +1,9 @@
 """A model of a source's noise, and what it and clipping to [0, 1] do to the mean of what is observed.
 
+Interpolation between voxels averages what was clipped or made a magnitude before: of the noise less is left,
+and of what it did to the mean all.  So a model holds the noise as it was and the share of its variance that
+is kept.
+
 Windows and percentiles clip: of the noise about a black background only the positive half is left, so
 that the background is too bright on average, and varies less than the rest.  The magnitude of an MR signal
 does the same to its noise.  A model that knows this tells the noise from the image better, and takes the
@@ -15,7 +19,7 @@ Rayleigh statistics in ultrasonic speckle", Ultrasonic Imaging 10 (1988), doi:10
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,7 +27,7 @@ import numpy.typing as npt
 
 from ..errors import ParameterError, UnknownNameError
 
-__all__ = ["KINDS", "NoiseModel"]
+__all__ = ["KINDS", "NoiseModel", "scaled"]
 
 Array = npt.NDArray[np.float64]
 
@@ -49,28 +53,37 @@ class NoiseModel:
     widths:
         How far the noise is correlated along each axis, (y, x) or (z, y, x): the standard deviation in
         pixels of the Gaussian kernel that white noise was smoothed with; 0 for none.
+    kept:
+        Share of the variance that interpolation has left of what was observed, in (0, 1].
     """
 
     additive: float
     multiplicative: float
     kind: str = "gauss"
     widths: tuple[float, ...] = (0.0, 0.0)
+    kept: float = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UnknownNameError("kind of noise", self.kind, KINDS)
         if min(self.additive, self.multiplicative, *self.widths) < 0:
             raise ParameterError(f"{self}: expected variances and widths of at least 0")
+        if not 0 < self.kept <= 1:
+            raise ParameterError(f"{self}: expected a kept share of more than 0 and at most 1")
         if self.kind in ("rice", "log-speckle") and self.multiplicative:
             raise ParameterError(f"{self}: noise of kind {self.kind} has no multiplicative part; expected 0")
 
     @property
     def level(self) -> float:
         """One number for how strong it is: the standard deviation about a signal of ½."""
-        return math.sqrt(self.additive + self.multiplicative / 4)
+        return math.sqrt(self.kept * (self.additive + self.multiplicative / 4))
 
     def variance(self, signal: npt.ArrayLike) -> Array:
-        """Variance of the noise about ``signal`` before clipping, of one channel for "rice"."""
+        """Variance of the noise about ``signal`` before clipping, of one channel for "rice"; what is kept."""
+        return np.asarray(self.kept * self._variance(signal))
+
+    def _variance(self, signal: npt.ArrayLike) -> Array:
+        """The same before any interpolation."""
         return self.additive + self.multiplicative * np.clip(signal, 0, None) ** 2
 
     def deviation(self, mean: npt.ArrayLike) -> Array:
@@ -95,14 +108,20 @@ class NoiseModel:
     @cached_property
     def clipped_moments(self) -> tuple[Array, Array]:
         """Mean (strictly growing) and variance of what is observed, for signals of −1.5 to 2.5."""
-        sigma = np.sqrt(np.maximum(self.variance(_SIGNALS), _LEAST_VARIANCE))
+        sigma = np.sqrt(np.maximum(self._variance(_SIGNALS), _LEAST_VARIANCE))
         if self.kind == "rice":
             mean, variance = _rician_moments(_SIGNALS, sigma)
         elif self.kind == "log-speckle":
             mean, variance = _clipped_moments(_SIGNALS - LOG_SPECKLE_SHIFT * sigma, sigma)
         else:
             mean, variance = _clipped_moments(_SIGNALS, sigma)
-        return np.maximum.accumulate(mean) + 1e-12 * np.arange(mean.size), variance
+        return np.maximum.accumulate(mean) + 1e-12 * np.arange(mean.size), self.kept * variance
+
+
+def scaled(model: NoiseModel, factor: float) -> NoiseModel:
+    """The same noise, this many times as strong."""
+    additive, multiplicative = model.additive * factor**2, model.multiplicative * factor**2
+    return replace(model, additive=additive, multiplicative=multiplicative)
 
 
 def _clipped_moments(signal: Array, sigma: Array) -> tuple[Array, Array]:

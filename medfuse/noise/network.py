@@ -10,6 +10,7 @@ Sources: Zhang, Zuo, Zhang, "FFDNet", TIP 27 (2018), doi:10.1109/TIP.2018.283989
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .model import NoiseModel
+from .model import NoiseModel, scaled
 
 __all__ = ["DenoisingNetwork", "apply_prior", "conditions", "packed", "shipped_network"]
 
@@ -26,7 +27,10 @@ _FACTS = 5  # σ, σ where Rician, σ where log-compressed, and the two widths
 _CHANNELS = (32, 64, 96)
 _UNIT = 8  # sizes are padded to a multiple of this: blocks of 2, halved twice
 _GUESS = 1.5  # pixels: blur of the first guess of the signal, from which the noise at a pixel follows
+_WIDEST = 1.6  # pixels
 _FILE = "noise_prior.npz"
+
+Array = npt.NDArray[np.float64]
 
 
 class DenoisingNetwork(nn.Module):
@@ -76,7 +80,7 @@ def _residuals(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(_Residual(channels) for _ in range(count)))
 
 
-def conditions(image: npt.NDArray[np.float64], noise: NoiseModel) -> npt.NDArray[np.float32]:
+def conditions(image: Array, noise: NoiseModel) -> npt.NDArray[np.float32]:
     """What the network is told of ``image`` (y, x) with ``noise``: (5, y, x)."""
     from scipy.ndimage import gaussian_filter
 
@@ -87,9 +91,9 @@ def conditions(image: npt.NDArray[np.float64], noise: NoiseModel) -> npt.NDArray
     return np.stack([sigma, *flags, *widths]).astype(np.float32)
 
 
-def apply_prior(image: npt.ArrayLike, noise: NoiseModel, network: nn.Module) -> npt.NDArray[np.float64]:
+def apply_prior(image: npt.ArrayLike, noise: NoiseModel, network: nn.Module) -> Array:
     """The signal (y, x) in [0, 1] under ``image`` (y, x) with ``noise``, as ``network`` draws it."""
-    image = np.asarray(image, dtype=float)
+    image, noise = _as_trained(np.asarray(image, dtype=float), noise)
     before = [(-n % _UNIT) // 2 for n in image.shape]
     padding = [(first, -n % _UNIT - first) for n, first in zip(image.shape, before, strict=True)]
     padded = np.pad(image, padding, mode="symmetric")
@@ -98,6 +102,23 @@ def apply_prior(image: npt.ArrayLike, noise: NoiseModel, network: nn.Module) -> 
         drawn = network(torch.from_numpy(seen)[None])[0, 0].double().numpy()
     inside = tuple(slice(first, first + n) for first, n in zip(before, image.shape, strict=True))
     return np.asarray(drawn[inside].clip(0, 1))
+
+
+def _as_trained(image: Array, noise: NoiseModel) -> tuple[Array, NoiseModel]:
+    """An image (y, x) and its noise as the network knows them: clipped after any interpolation, not before.
+
+    The mean of noise that was clipped before is changed by more than its strength tells: by that much the
+    image is brightened or darkened.  Wider noise than the network was trained on is told as the widest.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    widths = tuple(min(width, _WIDEST) for width in noise.widths)
+    left = replace(noise, widths=widths)
+    if noise.kept == 1:
+        return image, left
+    left = replace(scaled(left, noise.kept**0.5), kept=1.0)
+    signal = noise.unclip(gaussian_filter(image, _GUESS))
+    return image + left.mean(signal) - noise.mean(signal), left
 
 
 def packed(network: nn.Module) -> dict[str, npt.NDArray[np.float16]]:

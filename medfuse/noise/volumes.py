@@ -14,7 +14,7 @@ from .drawing import kept_by_smoothing
 from .estimation import assess_noise, is_worth_denoising
 from .model import NoiseModel
 
-__all__ = ["Denoised", "denoise_volume", "residual_structure"]
+__all__ = ["Denoised", "denoise_volume", "residual_structure", "width_across"]
 
 Array = npt.NDArray[np.float64]
 
@@ -108,6 +108,17 @@ def _across(planes: Array, model: NoiseModel) -> NoiseModel:
     kind = "speckle" if model.kind == "log-speckle" else model.kind
     there = assess_noise(planes, kind).model
     return NoiseModel(model.additive, model.multiplicative, model.kind, there.widths)
+
+
+def width_across(volume: Array, spacing: Sequence[float], model: NoiseModel) -> float:
+    """How far the noise of ``volume`` (z, y, x) is correlated across its slices, in slices.
+
+    Where these are far apart it is taken for none: each was measured by itself, and anatomy changes too much
+    from one to the next to tell.
+    """
+    if not _is_nearly_isotropic(volume.shape, spacing):
+        return 0.0
+    return _across(np.moveaxis(volume, 1, 0), model).widths[0]
 
 
 def residual_structure(residual: Array, model: NoiseModel) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..colour import coloured, combine_chroma, merge_colour, split_colour
 from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, what_ran
 from ..intensity import Window, colour_map_specs
 from ..metrics import Scores, evaluate
+from ..noise import NoiseModel
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe
 from ..sources import Sources
@@ -122,26 +123,31 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     clock = Clock(aligned.timings)
     sources = aligned.sources
     with clock("fuse"):
-        fused = fuse(sources, method, subrange(progress, 0.25, 0.8))
+        known = [one.model for one in aligned.known_noise] or None
+        fused = fuse(sources, method, subrange(progress, 0.25, 0.8), known)
         ran = what_ran(recipe.method, method, fused).key
     with clock("baselines"):
-        baselines = _baselines(sources, ran, subrange(progress, 0.8, 0.9))
+        baselines = _baselines(sources, ran, known, subrange(progress, 0.8, 0.9))
     with clock("score"):
         results = {ran: fused.array, **baselines}
         scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 0.95))
-        noise = score_noise(sources, results, recipe.profile, subrange(progress, 0.95, 1.0))
-    known = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
-    known["timings"] = clock.seconds
-    known["notes"] = (*aligned.notes, *fused.info.get("notes", ()))
-    return StudyResult(**known, method=method, fused=fused, baselines=baselines, scores=scores, noise=noise)
+        on_noise = score_noise(
+            sources, results, recipe.profile, subrange(progress, 0.95, 1.0), aligned.known_noise
+        )
+    kept = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
+    kept["timings"] = clock.seconds
+    kept["notes"] = (*aligned.notes, *fused.info.get("notes", ()))
+    return StudyResult(**kept, method=method, fused=fused, baselines=baselines, scores=scores, noise=on_noise)
 
 
-def _baselines(sources: Sources, ran: str, progress: Progress) -> dict[str, np.ndarray]:
+def _baselines(
+    sources: Sources, ran: str, known: Sequence[NoiseModel] | None, progress: Progress
+) -> dict[str, np.ndarray]:
     rivals = _rivals(ran)
     results = {}
     for i, (key, rival) in enumerate(rivals.items()):
         part = subrange(progress, i / len(rivals), (i + 1) / len(rivals))
-        results[key] = fuse(sources, rival, _named(part, key)).array
+        results[key] = fuse(sources, rival, _named(part, key), known).array
     return results
 
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..errors import RegistrationError
 from ..intensity import Window, choose_windows, colour_map_specs, rescale
 from ..io import sha256_of_input
 from ..io.dicom import notes_on_patients, notes_on_writing
 from ..io.files import existing
+from ..noise import Assessment
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe
 from ..registration import Registration, register
@@ -19,9 +21,12 @@ from ..resampling import check_memory, output_grid, resample
 from ..sources import Sources
 from ..study import Study
 from ..volume import Geometry, Volume
-from .noise import NoiseFound, without_noise
+from .noise import NoiseFound, noise_on_grid, without_noise
 from .sizes import notes_on_sizes
 from .starts import Start, choose_start
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 __all__ = ["Aligned", "Clock", "align"]
 
@@ -48,6 +53,9 @@ class Aligned:
         The volumes by their windows, in [0, 1], with the masks of what was measured.
     removed:
         What noise each volume had on its own grid and whether it was removed; empty if not asked for.
+    known_noise:
+        What noise each source has, known from its volume's own grid; empty where it was to be removed there:
+        what is left is not known.
     hashes:
         sha256 of each input, the fixed one first; see :func:`medfuse.io.sha256_of_input`.
     timings:
@@ -65,6 +73,7 @@ class Aligned:
     sources: Sources
     hashes: tuple[str, ...]
     removed: tuple[NoiseFound, ...] = ()
+    known_noise: tuple[Assessment, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -116,21 +125,26 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
         colour_map_specs(recipe.colour_maps, [one.modality for one in read])  # refused before the search
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
     cleaned: tuple[Volume, ...] = read
-    noise: tuple[NoiseFound, ...] = ()
+    removed: tuple[NoiseFound, ...] = ()
     if recipe.denoise != "none":
         with clock("denoise"):
             part = subrange(progress, 0.2, 0.5)
-            cleaned, noise = without_noise(read, windows, recipe.denoise, recipe.noise, part)
+            cleaned, removed = without_noise(read, windows, recipe.denoise, recipe.noise, part)
     with clock("register"):
         fixed, *moving = zip(study.volumes, read, strict=True)
         starts = tuple(choose_start(recipe, fixed, one) for one in moving)
-        registrations = _register(read, starts, recipe, subrange(progress, 0.5 if noise else 0.2, 0.9))
+        registrations = _register(read, starts, recipe, subrange(progress, 0.5 if removed else 0.2, 0.9))
     with clock("resample"):
         grid = _grid(recipe, read, [one.transform for one in registrations])
         volumes = _onto(grid, read, registrations, recipe.interpolation)
         seen = volumes if cleaned is read else _onto(grid, cleaned, registrations, recipe.interpolation)
         rescaled = [rescale(*pair) for pair in zip(seen, windows, strict=True)]
         sources = Sources.of([one.array for one in rescaled], [one.valid for one in rescaled])
+    noise: tuple[Assessment, ...] = ()
+    if recipe.denoise == "none":
+        with clock("noise"):
+            transforms = (None, *(one.transform for one in registrations))
+            noise = _noise(read, windows, volumes, transforms, recipe, subrange(progress, 0.9, 1.0))
     progress(1.0, "aligned")
     return Aligned(
         study=study, recipe=recipe, volumes=volumes, windows=windows, registrations=registrations,
@@ -139,9 +153,10 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
             *_notes(volumes, starts, registrations, recipe),
             *notes_on_sizes(_order(len(read)), [one.geometry for one in read]),
             *_notes_on_grid(recipe, read[0], grid),
-            *(one.note(name, recipe.denoise) for name, one in zip(_order(len(read)), noise, strict=False)),
+            *(one.note(name, recipe.denoise) for name, one in zip(_order(len(read)), removed, strict=False)),
         ),
-        removed=noise,
+        removed=removed,
+        known_noise=noise,
     )  # fmt: skip
 
 
@@ -213,6 +228,21 @@ def _onto(
     )
     own = fixed if grid is fixed.geometry else resample(fixed, grid, interpolation=interpolation)
     return (own, *moved)
+
+
+def _noise(
+    volumes: Sequence[Volume],
+    windows: Sequence[Window],
+    moved: Sequence[Volume],
+    transforms: Sequence[SimpleITK.Transform | None],
+    recipe: Recipe,
+    progress: Progress,
+) -> tuple[Assessment, ...]:
+    found = []
+    for i, one in enumerate(zip(volumes, windows, moved, transforms, strict=True)):
+        progress(i / len(volumes), f"looking for noise in the {_order(len(volumes))[i]} volume")
+        found.append(noise_on_grid(*one, recipe))
+    return tuple(found)
 
 
 def _notes(

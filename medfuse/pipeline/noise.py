@@ -1,5 +1,9 @@
 """Noise, looked for and removed on each volume's own grid, before anything is resampled.
 
+What is not removed is followed through the resampling: interpolation leaves a known share of its variance
+and correlates it in a known way, so that nothing is estimated from resampled values, where noise is
+hard to tell from texture (:func:`noise_on_grid`).
+
 Resampling correlates noise and mixes it with that of its neighbours; windows clip it.  Both make it harder
 to know, so that this step stands between reading and resampling.  What is written for measuring stays
 as it was read: only the sources of the fusion are without noise.
@@ -9,15 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..intensity import Window
-from ..noise import denoise_volume
+from ..intensity import Window, luma, rescale
+from ..noise import (
+    Assessment,
+    assess_noise,
+    correlation,
+    denoise_volume,
+    in_words,
+    interpolated,
+    width_across,
+)
 from ..progress import Progress, subrange
+from ..recipe import Recipe
+from ..resampling.noise import kept_noise
+from ..sources import continued
 from ..volume import Volume
 
-__all__ = ["NoiseFound", "without_noise"]
+if TYPE_CHECKING:
+    import SimpleITK
+
+__all__ = ["NoiseFound", "noise_on_grid", "without_noise"]
 
 _AIR = -1100.0  # HU: below air, so that a CT's noise is not clipped there
 _MUCH_STRUCTURE = 1.25
@@ -56,6 +75,41 @@ class NoiseFound:
                 f". What was taken out has structure ({self.structure:.1f} times that of noise): look at it"
             )
         return said
+
+
+def noise_on_grid(
+    volume: Volume, window: Window, moved: Volume, transform: SimpleITK.Transform | None, recipe: Recipe
+) -> Assessment:
+    """The noise of ``volume`` as it is in ``moved``, which is ``volume`` resampled, in shares of ``window``.
+
+    It is estimated before resampling and followed through it.  ``transform`` leads from points of
+    ``moved`` to those of ``volume``; None: both lie in the same space.
+    """
+    own, found = _noise_on_own_grid(volume, window, recipe.noise)
+    nothing_moved = moved.geometry == volume.geometry and transform is None
+    if found.model.level == 0 or nothing_moved or (moved.valid is not None and not moved.valid.any()):
+        return found
+    across = width_across(own, volume.geometry.spacing[::-1], found.model)
+    kept = kept_noise(
+        volume.geometry,
+        moved.geometry,
+        transform,
+        recipe.interpolation,
+        [correlation(width) for width in (across, *found.model.widths)],
+        moved.valid,
+    )
+    was_clipped = bool(luma(volume).measured().min() >= window.lower)
+    model = interpolated(found.model, kept.variance, kept.correlations[1:], clipped=was_clipped)
+    return Assessment(model, f"{found.finding} on its own grid, {in_words(model)} on that of the result")
+
+
+def _noise_on_own_grid(volume: Volume, window: Window, kind: str) -> tuple[np.ndarray, Assessment]:
+    """The volume's measured part (z, y, x) by its window, and the noise in it."""
+    rescaled = rescale(volume, window)
+    own = rescaled.array[_box(volume)]
+    if rescaled.valid is not None:
+        own = continued(own, rescaled.valid[_box(volume)])
+    return own, assess_noise(own, kind)
 
 
 def without_noise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..metrics import Scores, evaluate
 from ..metrics.noise import Residual, flat_places, residual_noise
-from ..noise import NoiseModel, assess_noise, denoise, is_worth_denoising
+from ..noise import Assessment, NoiseModel, assess_noise, denoise, is_worth_denoising
 from ..progress import Progress, subrange
 from ..sources import Sources
 
@@ -37,15 +37,21 @@ class NoiseScores:
 
 
 def score_noise(
-    sources: Sources, results: Mapping[str, np.ndarray], profile: str, progress: Progress
+    sources: Sources,
+    results: Mapping[str, np.ndarray],
+    profile: str,
+    progress: Progress,
+    known: Sequence[Assessment] = (),
 ) -> NoiseScores | None:
     """Score the results (z, y, x) of methods on noisy sources; None where the sources are clean.
 
-    Clean are sources whose noise is not worth removing (:func:`medfuse.noise.is_worth_denoising`).
+    Clean are sources whose noise is not worth removing (:func:`medfuse.noise.is_worth_denoising`).  It is
+    estimated unless it is ``known``.
     """
     progress(0.0, "looking for noise")
     measured = _measured(sources)
-    found = [assess_noise(one[slices]) for one, slices in zip(sources.whole, measured, strict=True)]
+    pairs = zip(sources.whole, measured, strict=True)
+    found = known or [assess_noise(one[slices]) for one, slices in pairs]
     models = [one.model for one in found]
     if not is_worth_denoising(models):
         return None

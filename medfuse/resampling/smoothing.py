@@ -23,7 +23,7 @@ from .interpolation import linear_part
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["reach", "smooth", "variances"]
+__all__ = ["kernel", "reach", "smooth", "variances"]
 
 _NEGLIGIBLE = 0.01  # voxel²: the neighbours would get half a percent each
 
@@ -72,11 +72,11 @@ def _convolved(array: npt.NDArray[np.float32], spread: tuple[float, float, float
 
     for axis, variance in zip((2, 1, 0), spread, strict=True):
         if variance and array.shape[axis] > 1:
-            array = correlate1d(array, _kernel(variance), axis, mode="constant")
+            array = correlate1d(array, kernel(variance), axis, mode="constant")
     return array
 
 
-def _kernel(variance: float) -> npt.NDArray[np.float64]:
+def kernel(variance: float) -> npt.NDArray[np.float64]:
     """Lindeberg's discrete Gaussian (1990, 10.1109/34.49051): its variance is exact even below a voxel."""
     from scipy.special import ive
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ...errors import DeviceError
 from ...noise import NoiseModel, estimate_noise, in_words, worth_removing
 from ...progress import Progress, ignore, subrange
 from ..exposure import expose
+from ..noise_parameters import told
 from ..pca import PatchPCA, gain_shares
 from ..ran import handed_over
 from ..types import Fused, SliceFusion, Stack, stack_slices
@@ -69,14 +70,21 @@ class DeepImagePrior(Settings):
 
     def __call__(self, sources: Stack, progress: Progress = ignore) -> Fused:
         """Fuse ``sources`` (n, z, y, x) in [0, 1]; cancels within one step, on a GPU within some twenty."""
+        return self.with_noise(sources, None, progress)
+
+    def with_noise(
+        self, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress = ignore
+    ) -> Fused:
+        """The same with the ``noise`` of each source known; None: it is estimated."""
         import torch
 
         from ..devices import is_out_of_memory, resolve_device
 
         device = resolve_device(self.device)
-        noise = tuple(
-            worth_removing(estimate_noise(source, self.noise, self.noise_level)) for source in sources
-        )
+        known = told(noise, self.noise, self.noise_level) or [
+            estimate_noise(source, self.noise, self.noise_level) for source in sources
+        ]
+        noise = tuple(worth_removing(one) for one in known)
         try:
             fused = self._fuse_stack(sources, noise, device, progress)
         except RuntimeError as error:
@@ -88,7 +96,7 @@ class DeepImagePrior(Settings):
                 f"{columns}×{rows} do not fit in the memory of {device}; set smaller ones"
             ) from error
         facts = {
-            "noise_models": [[math.sqrt(one.additive), math.sqrt(one.multiplicative)] for one in noise],
+            "noise_models": [_deviations(one) for one in noise],
             "noise_kinds": [in_words(one) for one in noise],
             "device": str(device),
             "threads": torch.get_num_threads(),  # on a CPU their number decides the order of sums
@@ -176,6 +184,11 @@ class DeepImagePrior(Settings):
         }
         maps = {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}
         return _Slice(SliceFusion(problem.target, maps, info), problem.sources)
+
+
+def _deviations(model: NoiseModel) -> list[float]:
+    """Standard deviations of the additive noise and of speckle about a signal of 1."""
+    return [math.sqrt(model.kept * variance) for variance in (model.additive, model.multiplicative)]
 
 
 class _Slice(NamedTuple):
