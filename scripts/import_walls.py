@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = (
     {"errors", "volume", "transforms", "padding", "progress", "registry", "colour", "sources", "version"},
-    {"io", "intensity", "landmarks", "noise", "registration", "resampling", "weights", "phantom"},
+    {"io", "intensity", "landmarks", "models", "noise", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics", "training"},
     {"recipe", "study", "pipeline"},
     {"report", "pacs"},

@@ -15,7 +15,7 @@ import typer
 
 from ..errors import Cancelled, MedfuseError
 from ..version import __version__
-from . import batch, demo, fuse, listing, register, score, weights
+from . import batch, demo, fuse, listing, model, register, score, weights
 from .reporting import show_log
 
 __all__ = ["app", "main"]
@@ -41,6 +41,7 @@ app.command("methods")(listing.methods)
 app.command("metrics")(score.metrics)
 app.command("info")(listing.info)
 app.add_typer(weights.app, name="weights")
+app.add_typer(model.app, name="model")
 
 
 def _show_version(wanted: bool) -> None:

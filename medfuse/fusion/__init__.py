@@ -18,6 +18,7 @@ from .measured import fuse_measured
 from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
 from .ran import Ran, what_ran
 from .saturation import with_saturation_checked
+from .suited import suited
 from .types import Fused, FusionMethod, SliceFusion, check_sources, map_slices
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "map_slices",
     "parameters_of",
     "presets_of",
+    "suited",
     "values_of",
     "what_ran",
 ]
@@ -47,6 +49,7 @@ METHODS: Registry[type[FusionMethod]] = Registry(
         "zero_learning": "medfuse.fusion.networks.zero_learning:ZeroLearning",
         "ifcnn": "medfuse.fusion.networks.ifcnn:IFCNN",
         "densefuse": "medfuse.fusion.networks.densefuse:DenseFuse",
+        "network": "medfuse.fusion.networks.published:PublishedNetwork",
         "gmc": "medfuse.fusion.sparse.gmc:SparseGMC",
         "laplacian": "medfuse.fusion.multiscale.laplacian:LaplacianPyramid",
         "wavelet": "medfuse.fusion.multiscale.wavelet:Wavelet",

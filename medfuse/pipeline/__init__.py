@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..colour import coloured, combine_chroma, merge_colour, split_colour
-from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, what_ran
+from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, suited, what_ran
 from ..intensity import Window, colour_map_specs
 from ..metrics import Scores, evaluate
 from ..noise import NoiseModel
@@ -122,6 +122,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     aligned = align(study, recipe, subrange(progress, 0.0, 0.25))
     clock = Clock(aligned.timings)
     sources = aligned.sources
+    method, notes = suited(method, [volume.modality for volume in aligned.volumes])
     with clock("fuse"):
         known = [one.model for one in aligned.known_noise] or None
         fused = fuse(sources, method, subrange(progress, 0.25, 0.8), known)
@@ -136,7 +137,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         )
     kept = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
     kept["timings"] = clock.seconds
-    kept["notes"] = (*aligned.notes, *fused.info.get("notes", ()))
+    kept["notes"] = (*aligned.notes, *notes, *fused.info.get("notes", ()))
     return StudyResult(**kept, method=method, fused=fused, baselines=baselines, scores=scores, noise=on_noise)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import GeometryError, ParameterError
-from ..fusion import METHODS, Fused, FusionMethod, make_method
+from ..fusion import METHODS, Fused, FusionMethod, make_method, suited
 from ..fusion import fuse as fuse_stack
 from ..intensity import luma, rescale
 from ..metrics import Scores
@@ -67,8 +68,11 @@ def fuse(
     """
     chosen = _method(method, preset, parameters or {})
     stack = _sources(sources)
+    chosen, notes = suited(chosen, _modalities(sources)) if _modalities(sources) else (chosen, ())
     with shown(progress) as report:
-        return fuse_stack(stack, chosen, report)
+        fused = fuse_stack(stack, chosen, report)
+    known = [*notes, *fused.info.get("notes", ())]
+    return replace(fused, info={**fused.info, "notes": known}) if notes else fused
 
 
 def evaluate(
@@ -96,6 +100,13 @@ def _method(method: str | FusionMethod, preset: str, parameters: Mapping[str, An
             "to it, or name the method by its key"
         )
     return method
+
+
+def _modalities(given: Given) -> list[str]:
+    """Those of volumes; nothing of arrays, of which none is known."""
+    if isinstance(given, (Sources, np.ndarray)):
+        return []
+    return [one.modality for one in given if isinstance(one, Volume)]
 
 
 def _sources(given: object) -> Sources:

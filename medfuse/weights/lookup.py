@@ -60,8 +60,8 @@ def missing_weights(names: Iterable[str]) -> list[str]:
 def digests_of(method: object) -> dict[str, str]:
     """The weights of a configured method: name -> sha256 (of published ones as in the table); often none.
 
-    Methods say by ``required_weights`` which published ones they need, and by a parameter ``weights``
-    which file of the user's own they take.
+    Methods say by ``required_weights`` which published ones they need, and by a parameter ``weights`` or
+    ``model`` which file or folder of the user's own they take.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def digests_of(method: object) -> dict[str, str]:
         If the file of the user's own is not there.
     """
     published = {name: weights_named(name).sha256 for name in getattr(method, "required_weights", ())}
-    own = getattr(method, "weights", "")
+    own = getattr(method, "weights", "") or getattr(method, "model", "")
     return {**published, **({"own": sha256_of(Path(own).expanduser())} if own else {})}
 
 

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["check_weights", "load_weights", "read_state"]
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path, entry: str = "") -> dict[str, Tensor]:
     """The tensors by name in a file that ``torch.save`` wrote; code in it is never run.
+
+    Parameters
+    ----------
+    path:
+        The file.
+    entry:
+        Where in the file they lie, if it holds several things by name.
 
     Raises
     ------
@@ -31,6 +38,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # an unpickler raises whatever its innards do on damaged input
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{path}: cannot be read as weights (a PyTorch state dict): {reason}") from error
+    if entry:
+        state = state.get(entry) if isinstance(state, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds something else than named tensors (a PyTorch state dict)")
     return dict(state)
@@ -54,6 +63,8 @@ def load_weights(name: str, file: str = "") -> tuple[dict[str, Tensor], dict[str
 def check_weights(method: object) -> None:
     """Refuse weights of a configured method that are missing or damaged, before any work is done.
 
+    A method that loads something else than weights by name has a ``prepare()``, which is called too.
+
     Raises
     ------
     WeightsError
@@ -63,6 +74,8 @@ def check_weights(method: object) -> None:
         find_weights(name)
     if own := getattr(method, "weights", ""):
         load_weights("", own)  # it stays in memory for the method
+    if prepare := getattr(method, "prepare", None):
+        prepare()
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_models import write_model
 from made_weights import MADE, save
 from scipy.ndimage import gaussian_filter
 
@@ -39,6 +40,7 @@ IDENTICAL = {  # key -> largest difference from the source when all sources are 
     "zero_learning": 1e-6,
     "ifcnn": 1e-5,  # with weights that hand the image through
     "densefuse": 1e-5,
+    "network": 1e-6,  # with a network that takes the larger value
 }
 UNTRAINED = {"dip"}  # too few steps here to reach its target; tests of dip itself check that it does
 NOISY = {"dip"}  # draws fresh noise for each slice
@@ -58,9 +60,19 @@ def weights_files(tmp_path_factory):
     return {key: save(make(), folder / f"{key}.pth") for key, make in MADE.items()}
 
 
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """A published network that takes the larger value."""
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnx", reason="needs the extra onnx")
+    return write_model(tmp_path_factory.mktemp("models") / "maximum")
+
+
 @pytest.fixture
-def method(key, weights_files):
+def method(key, weights_files, request):
     made = {"weights": str(weights_files[key])} if key in weights_files else {}
+    if key == "network":
+        made = {"model": str(request.getfixturevalue("model_folder"))}
     return METHODS[key](**QUICK.get(key, {}), **made)
 
 
