@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -335,6 +336,52 @@ class TestFrameOfReference:
         for start in ("search", "header"):
             align(study_of(head), Recipe(registration_start=start))
         assert calls == ["search", "header"]
+
+
+class TestAnUnknownModality:
+    """NIfTI does not say that a volume is ultrasound, whose values lead a search on CT astray."""
+
+    SAMPLES = Path(medfuse.__file__).parents[1] / "sample_data"
+
+    def study(self) -> Study:
+        given = InputVolume(self.SAMPLES / "head_us.nii.gz", transform=self.SAMPLES / "ct_to_us.tfm")
+        return Study(self.SAMPLES / "head_ct.nii.gz", given)
+
+    def test_of_ultrasound_is_registered_by_its_edges(self):
+        (found,) = align(self.study(), Recipe()).registrations
+        true = read_transform(self.SAMPLES / "ct_to_us.tfm")
+        points = np.random.default_rng(0).uniform(-50, 50, (100, 3)).tolist()
+        apart = [np.subtract(found.transform.TransformPoint(one), true.TransformPoint(one)) for one in points]
+        assert np.linalg.norm(apart, axis=1).mean() < 1.5
+        assert (found.preset, found.verdict) == ("ct-us", "doubtful")
+        assert any("by its edges, as ultrasound is; say --modality" in note for note in found.notes)
+
+    @pytest.mark.parametrize(
+        ("edges", "presets"), [("ok", ["auto", "ct-us"]), ("failed", ["auto", "ct-us"]), (None, ["auto"])]
+    )
+    def test_only_where_its_values_fail(self, stub, edges, presets):
+        tried = []
+
+        def search(*_, preset, start, **__):
+            tried.append(preset)
+            return found("ok" if edges is None else "failed" if preset == "auto" else edges, start=start)
+
+        stub(search)
+        if edges == "failed":
+            with pytest.raises(RegistrationError, match=r"--modality.*as it stands with --no-registration"):
+                align(self.study(), Recipe())
+        else:
+            align(self.study(), Recipe())
+        assert tried == presets
+
+    def test_a_preset_or_a_kind_that_was_asked_for_is_kept(self, stub):
+        def search(*_, start, **__):
+            return found("failed", start=start)
+
+        stub(search)
+        for recipe in (Recipe(registration_preset="general"), Recipe(registration="affine")):
+            with pytest.raises(RegistrationError, match="--no-registration"):
+                align(self.study(), recipe)
 
 
 class TestGrids:

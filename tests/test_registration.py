@@ -189,6 +189,20 @@ class TestInitialTransform:
         result = register(ct, mr, initial_transform=rigid((0, 0, 0), (12, -9, 16)))
         assert error(result.transform, FEET_FIRST) > 20  # a half turn away: not for a local search
         assert result.verdict != "ok"
+        assert "mi_found" not in result.figures  # nothing speaks for the start that was given
+
+    def test_the_true_one_stays_right(self, ct: Volume, mr: Volume) -> None:
+        result = register(ct, mr, initial_transform=FEET_FIRST)
+        assert error(result.transform, FEET_FIRST) < 1.0
+        assert result.verdict == "ok", result.reasons
+
+    def test_a_wrong_one_is_left(self, ct: Volume, mr: Volume) -> None:
+        start = SimpleITK.CompositeTransform([FEET_FIRST, rigid((9, -7, 5), (9, 11, -8))])
+        assert error(start, FEET_FIRST) > 15
+        result = register(ct, mr, initial_transform=start)
+        assert error(result.transform, FEET_FIRST) < 1.0
+        assert "mi_found" not in result.figures
+        assert result.verdict == "ok", result.reasons
 
     def test_must_be_rigid_for_a_rigid_search(self, ct: Volume) -> None:
         scaling = SimpleITK.ScaleTransform(3, (1.1, 1.0, 1.0))

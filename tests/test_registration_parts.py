@@ -319,6 +319,13 @@ class TestRivals:
         assert found["rival"] == pytest.approx(0.6)
         assert np.isnan(found["agreement_mm"])
 
+    def test_a_pose_that_was_kept_counts_as_what_searches_made_of_it(self) -> None:
+        tried = [ScoredPose(self.shifted(1), 1.0), ScoredPose(self.shifted(50), 0.9)]
+        kept = ScoredPose(self.shifted(0), 0.8, self.shifted(0))
+        found = self.figures(tried, [kept, ScoredPose(self.shifted(1), 0.7, self.shifted(1))])
+        assert found["rival"] == pytest.approx(0.9)
+        assert found["agreement_mm"] == pytest.approx(1.0)
+
     def test_a_place_from_which_the_best_is_reached_is_none(self) -> None:
         """A rigid search of a volume that is scaled wrongly stops short of the place; a later one goes on."""
         tried = [
@@ -369,7 +376,6 @@ class TestVerdict:
             ("deformation_consistency_mm", 2.1, "inverse consistency of the deformation is 2.1 mm"),
             ("mi_rigid", 0.9, "better before the deformation"),
             ("overlap", 0.29, "only 29% of the smaller field of view"),
-            ("mi_before", 0.82, "matched better before"),
         ],
     )
     def test_each_figure_out_of_its_limit_is_a_doubt(self, figure: str, value: float, words: str) -> None:
@@ -429,8 +435,21 @@ class TestVerdict:
         scales = {"affine_scale_x": 1.025, "affine_scale_y": 0.98, "affine_scale_z": 1.0}
         assert judge(GOOD | scales | {"affine_gain": 0.5})[0] == "ok"
 
-    def test_a_match_that_interpolation_alone_made_less_is_no_doubt(self) -> None:
-        assert judge(GOOD | {"mi_before": 0.805})[0] == "ok"  # 0.8 after: less by 0.6 %
+    def test_a_pose_that_was_kept_is_said_to_be(self) -> None:
+        kept = GOOD | {"mi_found": 0.7, "agreement_mm": 0.9, "agreement_deg": 1.1}  # no end of a climb
+        said = "the pose before the search was kept: it matches better (mutual information 0.500 nats) than"
+        verdict, reasons = judge(kept | {"mi_before": 0.5})
+        assert verdict == "ok"
+        assert reasons[0].startswith(said)
+        assert reasons[1].startswith("a search ended within 0.9 mm of it, both directions within")
+        verdict, reasons = judge(kept | {"mi_before": 0.5, "halves_mm": 1.3, "rival": 0.97})
+        assert (verdict, len(reasons)) == ("doubtful", 3)  # a search ended beside it
+        assert reasons[0].startswith(said)
+
+    def test_a_pose_that_was_kept_and_that_no_search_confirms_may_fail(self) -> None:
+        kept = GOOD | {"mi_found": 0.7, "agreement_mm": 9.0}
+        assert judge(kept)[0] == "doubtful"
+        assert judge(kept | {"rival": 0.97})[0] == "failed"
 
     def test_edges_have_limits_of_their_own(self) -> None:
         speckled = GOOD | {"inverse_consistency_mm": 1.9, "halves_mm": 1.4}

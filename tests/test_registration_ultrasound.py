@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from medfuse.phantom import Probe, render, render_us, rigid
+from medfuse.phantom import Probe, render, render_us, rigid, sample_study
 from medfuse.phantom.head import Head
 from medfuse.registration import PRESETS, register
 from medfuse.registration.linear.climb import MIDDLE, Stage
@@ -58,6 +58,22 @@ def test_finds_the_pose_near_the_start_bit_by_bit(mr: Volume, ultrasound: Volume
     assert 8 < results[0].figures["travel_mm"] < 15
     assert results[0].transform.GetParameters() == results[1].transform.GetParameters()
     assert dict(results[0].figures) == dict(results[1].figures)
+
+
+def test_keeps_a_start_that_matches_better_than_what_is_found() -> None:
+    """The true transform of the sample study: the search ends 0.9 mm beside it, and matches less."""
+    study = sample_study(["ct", "us"])
+    true = study.transform("ct", "us")
+    result = register(study.volumes["ct"], study.volumes["us"], initial_transform=to_affine(true))
+    points = study.volumes["us"].geometry.world(np.argwhere(study.volumes["us"].array > 0)[::9000, ::-1])
+    points = points @ inverse(true)[:3, :3].T + inverse(true)[:3, 3]
+    there = np.array([result.transform.TransformPoint(point) for point in points.tolist()])
+    np.testing.assert_allclose(there, points @ true[:3, :3].T + true[:3, 3], atol=0.01)
+    assert result.figures["mi_found"] < 0.99 * result.figures["mi_before"]
+    assert result.figures["mi_after"] == result.figures["mi_before"]
+    assert result.figures["agreement_mm"] < 1.5  # the searches ended beside it
+    assert result.verdict == "doubtful"
+    assert "the pose before the search was kept" in result.reasons[0]
 
 
 def test_does_not_leave_the_neighbourhood_of_a_wrong_start(mr: Volume, ultrasound: Volume) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import RegistrationError
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Aligned", "Clock", "align"]
 
 _RANK = {"ok": 0, "doubtful": 1, "failed": 2}
+_BY_EDGES = (
+    "of unknown modality: as its values did not lead to a pose, it was registered by its edges, as "
+    "ultrasound is; say --modality"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -180,34 +184,64 @@ def _register(
         if found.verdict == "failed" and not recipe.accept_registration:
             raise RegistrationError(
                 f"registration of the {_order(len(volumes))[i + 1]} volume failed: "
-                f"{'; '.join(found.reasons)}. Give --initial-transform, --landmarks or "
-                "--registration-start header (where the headers place them roughly right), or look at it and "
-                "go on with --accept-registration"
+                f"{'; '.join(found.reasons)}. {_remedies((fixed, volume), start)}"
             )
         registrations.append(found)
     return tuple(registrations)
 
 
-def _search(fixed: Volume, moving: Volume, start: Start, recipe: Recipe, progress: Progress) -> Registration:
-    """Register from ``start``; where only a header said so and is not confirmed, search everywhere too."""
+def _remedies(pair: tuple[Volume, Volume], start: Start) -> str:
+    """What helps a search that failed."""
+    unknown = "Say what the volumes are with --modality (ultrasound is searched for by its edges). "
+    hint = unknown if any(one.modality == "OT" for one in pair) else ""
+    if start.transform is None:
+        ways = (
+            "Give --initial-transform, --landmarks or --registration-start header (where the headers place "
+            "them roughly right)"
+        )
+    else:
+        ways = "Apply the transform that was given as it stands with --no-registration, give a better one"
+    return f"{hint}{ways}, or look at it and go on with --accept-registration"
 
-    def found_from(where: str, part: Progress) -> Registration:
+
+def _search(fixed: Volume, moving: Volume, start: Start, recipe: Recipe, progress: Progress) -> Registration:
+    """Register from ``start``.
+
+    Where only a header said so and is not confirmed, search everywhere too.  From a transform that was given,
+    a volume of unknown modality may be ultrasound: where its values fail, its edges are tried.
+    """
+
+    def found_from(where: str, part: Progress, preset: str = recipe.registration_preset) -> Registration:
         return register(
             fixed,
             moving,
             kind=recipe.registration,
-            preset=recipe.registration_preset,
+            preset=preset,
             start=where,
             initial_transform=start.transform,
             seed=recipe.seed,
             progress=part,
         )
 
-    near = found_from(start.start, subrange(progress, 0.0, 0.5 if start.may_search else 1.0))
+    by_edges = _preset_by_edges(fixed, moving, start, recipe)
+    ends_early = start.may_search or by_edges
+    near = found_from(start.start, subrange(progress, 0.0, 0.5 if ends_early else 1.0))
+    if by_edges and near.verdict == "failed":
+        found = found_from(start.start, subrange(progress, 0.5, 1.0), by_edges)
+        return near if found.verdict == "failed" else replace(found, notes=(*found.notes, _BY_EDGES))
     if not start.may_search or near.verdict in ("ok", "given"):
         return near
     far = found_from("search", subrange(progress, 0.5, 1.0))
     return far if _RANK[far.verdict] < _RANK[near.verdict] else near
+
+
+def _preset_by_edges(fixed: Volume, moving: Volume, start: Start, recipe: Recipe) -> str:
+    """The preset for the pair if one of them were ultrasound, where that may be; else ""."""
+    modalities = {fixed.modality, moving.modality}
+    asked = recipe.registration == "rigid" and recipe.registration_preset == "auto"
+    if start.transform is None or not asked or "OT" not in modalities:
+        return ""
+    return "ct-us" if "CT" in modalities else "mr-us"
 
 
 def _grid(recipe: Recipe, volumes: Sequence[Volume], transforms: Sequence[object]) -> Geometry:

@@ -8,6 +8,8 @@
                                cube of 20 mm: other anatomy, other noise)
 ``overlap``                    part of the smaller field of view that lies within the other
 ``mi_before, mi_after``        mutual information in nats by the headers (or at the start), and at the end
+``mi_found``                   the same of what the search found, where it was less than before the search
+                               by 1 % or more, so that the pose before it was kept
 ``rotation_deg``               angle of the rotation; ``translation_mm`` of the body's centre
 ``scale_min, _max``            smallest and largest scale factor, ``shear_deg`` the largest change of a right
                                angle ("similarity" and "affine")
@@ -50,7 +52,6 @@ class VerdictLimits:
     rival: float = 0.95  # of the mutual information found; right up to 0.87
     inverse_consistency_mm: float = 1.5  # right up to 1.2 mm
     halves_mm: float = 1.15  # right up to 0.94 mm
-    mi_held: float = 0.99  # of that before the search: interpolation alone costs a little of it
     overlap: float = 0.3  # right from 0.8
     scale: float = 1.25  # and its inverse: beyond is no body's
     shear_deg: float = 10.0
@@ -77,8 +78,9 @@ def judge(
     """The verdict on the ``figures`` of a :class:`~medfuse.registration.Registration`, with its reasons.
 
     One figure out of its limits makes the result "doubtful", two make it "failed", and so does mutual
-    information so small that the volumes have nothing in common.  ``scale`` multiplies the limits in mm, for
-    small fields of view and coarse voxels; ``compares`` chooses among :data:`LIMITS`.
+    information so small that the volumes have nothing in common.  A pose that was kept because it matches
+    better than what was found is at worst "doubtful" where a search ended beside it.  ``scale`` multiplies
+    the limits in mm, for small fields of view and coarse voxels; ``compares`` chooses among :data:`LIMITS`.
     """
     limits = LIMITS[compares]
     if not figures["mi_after"] >= limits.mi:
@@ -88,26 +90,51 @@ def judge(
         )
     doubts = (*_doubts_of_the_search(figures, scale, limits), *_doubts_of_the_shape(figures, scale, limits))
     if doubts:
-        return ("doubtful" if len(doubts) == 1 else "failed"), doubts
-    if "deformation_consistency_mm" in figures:
-        return "ok", (
-            f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, and the "
-            f"deformation is inverse consistent within {figures['deformation_consistency_mm']:.1f} mm",
+        beside = "mi_found" in figures and _is_confirmed(figures, scale, limits)
+        return ("doubtful" if beside or len(doubts) == 1 else "failed"), (*_kept(figures), *doubts)
+    return "ok", (*_kept(figures), _what_confirms(figures))
+
+
+def _kept(figures: Mapping[str, float]) -> Iterator[str]:
+    """That the pose before the search is the result, if it is."""
+    if "mi_found" in figures:
+        yield (
+            f"the pose before the search was kept: it matches better (mutual information "
+            f"{figures['mi_before']:.3f} nats) than the one that was found ({figures['mi_found']:.3f})"
         )
-    return "ok", (
-        f"searches from different starts agree within {figures['agreement_mm']:.1f} mm, both directions "
-        f"within {figures['inverse_consistency_mm']:.1f} mm, and two halves of the volume "
-        f"within {figures['halves_mm']:.1f} mm",
+
+
+def _what_confirms(figures: Mapping[str, float]) -> str:
+    what = "a search ended within" if "mi_found" in figures else "searches from different starts agree within"
+    agree = f"{what} {figures['agreement_mm']:.1f} mm" + (" of it" if "mi_found" in figures else "")
+    if "deformation_consistency_mm" in figures:
+        return (
+            f"{agree}, and the deformation is inverse consistent within "
+            f"{figures['deformation_consistency_mm']:.1f} mm"
+        )
+    return (
+        f"{agree}, both directions within {figures['inverse_consistency_mm']:.1f} mm, and two halves of the "
+        f"volume within {figures['halves_mm']:.1f} mm"
     )
+
+
+def _is_confirmed(figures: Mapping[str, float], scale: float, limits: VerdictLimits) -> bool:
+    """Whether another search ended at the same pose.
+
+    A pose that was kept is no end of a climb: it can be confirmed as exactly as both directions agree.
+    """
+    if "mi_found" in figures:
+        return figures["agreement_mm"] <= limits.inverse_consistency_mm * scale
+    near = figures["agreement_mm"] <= limits.agreement_mm * scale
+    return near and figures["agreement_deg"] <= limits.agreement_deg
 
 
 def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: VerdictLimits) -> Iterator[str]:
     """Whether the search could have ended elsewhere."""
-    apart_mm, apart_deg = figures["agreement_mm"], figures["agreement_deg"]
-    if not (apart_mm <= limits.agreement_mm * scale and apart_deg <= limits.agreement_deg):
+    if not _is_confirmed(figures, scale, limits):
         yield (
-            f"no second search confirms the result: the nearest ended {apart_mm:.1f} mm and "
-            f"{apart_deg:.1f}° away"
+            f"no second search confirms the result: the nearest ended {figures['agreement_mm']:.1f} mm and "
+            f"{figures['agreement_deg']:.1f}° away"
         )
     if figures["rival"] >= limits.rival:
         yield f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
@@ -124,8 +151,6 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Ve
         )
     if figures["overlap"] < limits.overlap:
         yield f"only {figures['overlap']:.0%} of the smaller field of view lies within the other"
-    if figures["mi_after"] < limits.mi_held * figures["mi_before"]:
-        yield "the volumes matched better before the search than after it"
     if figures.get("travel", 0.0) > limits.travel:
         yield (
             f"the search ended at its limit, {figures['travel_mm']:.0f} mm and {figures['travel_deg']:.0f}° "

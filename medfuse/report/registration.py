@@ -32,6 +32,7 @@ FIGURES = {
     "agreement_deg": ("agreement, °", "the same as an angle"),
     "rival": ("rival", "match of the best other place as a share of this one's; 1 would be as good"),
     "mi_before": ("match before", "mutual information in nats where the search began"),
+    "mi_found": ("match found", "that of what the search found; less than before, which was kept"),
     "mi_rigid": ("match, rigid", "mutual information in nats before the deformation"),
     "mi_after": ("match after", "mutual information in nats at the end; higher is better"),
     "overlap": ("overlap", "part of the smaller field of view that lies within the other, 0 to 1"),

@@ -20,6 +20,7 @@ __all__ = ["LinearResult", "SearchRequest", "agreement", "search_linear"]
 
 _AFFINE_CLIMBS, _AFFINE_ON = 3, 0.03  # most climbs; the gain from which another one follows
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
+_HELD = 0.99  # of the mutual information before the search: interpolation alone costs a little of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,8 @@ class SearchRequest:
     start:
         The rigid pose near which is searched; None: everywhere.
     before:
-        The pose with which the result is compared; None: the volumes lay nowhere before.
+        The pose with which the result is compared, and which is kept where it matches better; None: the
+        volumes lay nowhere before.
     travel_mm, travel_deg:
         How far from ``start`` the search may go; None: anywhere.
     """
@@ -103,7 +105,12 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
         )
     part = subrange(progress, 0.7, 0.85)
     final = fine.climb(finalists[0].pose, part, "searching at the finest level", request.kind, within)
-    final = _unless_before_was_better(fine, final, request.before)
+    final = _unless_beside_before(fine, final, request.before)
+    found, before = middle.score(final.pose), request.before
+    kept: dict[str, float] = {}
+    if before is not None and found < _HELD * middle.score(before):
+        final, kept = ScoredPose(before, fine.score(before)), {"mi_found": found}
+        finalists = [ScoredPose(before, middle.score(before), before), *finalists]
     if not math.isfinite(final.mi):
         raise RegistrationError(
             "the volumes lost their overlap at the finest level: give an initial transform"
@@ -119,6 +126,7 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
         **_comparison(middle, request.before, final.pose, back.pose),
         "halves_mm": _halves(middle, final.pose, request.kind, subrange(progress, 0.91, 1.0)),
         **gain,
+        **kept,
     }
     progress(1.0, "registered")
     return LinearResult(final.pose, coarse.fixed.centre_of_mass, figures, affine)
@@ -147,8 +155,8 @@ def _with_header(stage: Stage, starts: list[ScoredPose], header: Pose | None) ->
     return [*starts, ScoredPose(header, stage.score(header), header)]
 
 
-def _unless_before_was_better(stage: Stage, found: ScoredPose, before: Pose | None) -> ScoredPose:
-    """The pose before the search, if the one that was found lies beside it and matches less.
+def _unless_beside_before(stage: Stage, found: ScoredPose, before: Pose | None) -> ScoredPose:
+    """The pose before the search, if the one that was found lies beside it and matches less at this level.
 
     A volume and itself match best on the very voxels; any other pose interpolates.
     """
@@ -231,11 +239,9 @@ def agreement(stage: Stage, finalists: Sequence[ScoredPose], tried: Sequence[Sco
     its_own = [best.pose, *(one.began for one in finalists if is_near(one.pose, best.pose, stage))]
     apart = [distance(best.pose, one.pose, body) for one in others]
     nearest = others[int(np.argmin(apart))].pose if others else best.pose
-    elsewhere = [
-        one.mi / tried[0].mi
-        for one in tried
-        if not any(is_near(one.pose, place, stage) for place in its_own if place is not None)
-    ]
+    beside = [any(is_near(one.pose, place, stage) for place in its_own if place is not None) for one in tried]
+    own = max((one.mi for one, near in zip(tried, beside, strict=True) if near), default=tried[0].mi)
+    elsewhere = [one.mi / own for one, near in zip(tried, beside, strict=True) if not near]
     return {
         "agreement_mm": min(apart, default=math.nan),
         "agreement_deg": rotation_angle(best.pose @ inverse(nearest)) if others else math.nan,
