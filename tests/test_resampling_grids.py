@@ -326,7 +326,7 @@ class TestGrids:
         monkeypatch.delenv("MEDFUSE_MAX_VOXELS", raising=False)
         huge = output_grid("isotropic:0.05", Geometry((250, 250, 180)))
         with pytest.raises(
-            ParameterError, match=r"5000×5000×3600 voxels.*needs about 3960\.0 GB for 2 volumes"
+            ParameterError, match=r"5000×5000×3600 voxels.*needs about 5040\.0 GB for 2 volumes"
         ):
             check_memory(huge, 2)
         monkeypatch.setattr("medfuse.resampling.grids._memory_bytes", lambda: 1 << 20)

@@ -30,7 +30,7 @@ from .types import Fused, FusionMethod, fuse_knowing
 __all__ = ["fuse_measured"]
 
 Mask = npt.NDArray[np.bool_]
-_OF_A_SOURCE = re.compile(r"(.*weight_)(\d+)")  # maps that tell the share of a source
+_OF_A_SOURCE = re.compile(r"(.*(?:weight|removed)_)(\d+)")  # maps that tell of one source
 _BLUR = 1.5  # pixels within a slice: the brightness that a noise model is read at
 
 
@@ -129,7 +129,7 @@ def _runs(
 
 
 def _numbered(maps: Mapping[str, Stack], members: list[int], count: int) -> dict[str, Stack]:
-    """Maps of some sources by their numbers among all ``count``; one that is not among them has share 0."""
+    """Maps of some sources by their numbers among all ``count``; of one that is not among them 0."""
     named = {}
     for name, values in maps.items():
         prefix, number = _source_of(name)
@@ -159,7 +159,7 @@ def _pass_through(
     (number,) = field.members
     fused[field.where] = whole[number][field.where]
     for name, values in maps.items():
-        if _source_of(name)[1] == number:
+        if "weight_" in name and _source_of(name)[1] == number:
             values[field.where] = 1
         if name == "uncertainty":
             source = whole[number][field.slices]

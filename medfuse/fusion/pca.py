@@ -13,6 +13,7 @@ from .exposure import EXPOSURES, expose
 from .gains import PATCH, closed_form, patch_gains
 from .noise_parameters import noise_kind, noise_level, put_back_share, told
 from .parameters import check_parameters, parameter
+from .removed import with_removed
 from .types import Fused, SliceFusion, Stack, map_slices
 
 __all__ = ["PatchPCA", "closed_forms", "gain_shares"]
@@ -26,7 +27,8 @@ class PatchPCA:
     sources `dip` can only approach it, on noisy ones `dip` adds a prior that T lacks.  T exceeds 1 where
     several sources are bright: `exposure` says how it is brought into [0, 1].  With `denoise` the noise of
     each source is estimated and removed first: the simple rival of `dip` on noisy data.  That takes away
-    a part of small lesions, and `put_back` returns most of it.
+    a part of small lesions, and `put_back` returns most of it.  The maps `removed_i` are then what was taken
+    out of each source.
 
     Source: closed form of the model of Ma et al. 2021; see `medfuse.fusion.gains`; denoising: see
     `medfuse.noise`; clipping of Foi, doi:10.1016/j.sigpro.2009.04.018.
@@ -59,26 +61,28 @@ class PatchPCA:
         self, sources: Stack, noise: Sequence[NoiseModel] | None, progress: Progress = ignore
     ) -> Fused:
         """The same with the ``noise`` of each source known; None: it is estimated for each slice."""
-        clean = sources
-        if self.denoise != "none":
-            known = told(noise, self.noise, self.noise_level)
-            clean = self._denoised(sources, known, subrange(progress, 0.0, 0.9))
-            progress = subrange(progress, 0.9, 1.0)
-        target = closed_forms(clean, self.patch, progress)
-        return expose(target, self.exposure, clean, sources)
+        if self.denoise == "none":
+            return expose(closed_forms(sources, self.patch, progress), self.exposure, sources, sources)
+        known = told(noise, self.noise, self.noise_level)
+        clean, models = self._denoised(sources, known, subrange(progress, 0.0, 0.9))
+        target = closed_forms(clean, self.patch, subrange(progress, 0.9, 1.0))
+        return with_removed(expose(target, self.exposure, clean, sources), sources, clean, models)
 
-    def _denoised(self, sources: Stack, known: Sequence[NoiseModel] | None, progress: Progress) -> Stack:
-        clean = np.empty_like(sources)
+    def _denoised(
+        self, sources: Stack, known: Sequence[NoiseModel] | None, progress: Progress
+    ) -> tuple[Stack, list[tuple[NoiseModel, ...]]]:
+        """The sources (n, z, y, x) and what noise was taken out of each in each slice (n, z)."""
+        clean, models = np.empty_like(sources), []
         depth = sources.shape[1]
         for z in range(depth):
             progress(z / depth, f"slice {z + 1} of {depth}, denoising")
             noise = known or [estimate_noise(one, self.noise, self.noise_level) for one in sources[:, z]]
-            clean[:, z] = [self._without_noise(*pair) for pair in zip(sources[:, z], noise, strict=True)]
-        return clean
+            models.append([worth_removing(one) for one in noise])
+            clean[:, z] = [self._without_noise(*pair) for pair in zip(sources[:, z], models[z], strict=True)]
+        return clean, list(zip(*models, strict=True))
 
     def _without_noise(self, source: np.ndarray, noise: NoiseModel) -> np.ndarray:
-        worth = worth_removing(noise)
-        return denoise(source, self.denoise, worth, unclip=self.unclip, share=self.put_back)
+        return denoise(source, self.denoise, noise, unclip=self.unclip, share=self.put_back)
 
 
 def closed_forms(sources: Stack, patch: int, progress: Progress = ignore) -> Fused:

@@ -34,7 +34,8 @@ class Fused:
         float32 ``(z, y, x)`` in [0, 1].
     maps:
         name -> array of that shape: ``weight_0``, ``weight_1``, … are the share of each source in
-        [0, 1], adding to 1 wherever a source was measured; ``uncertainty`` is in grey values of [0, 1].
+        [0, 1], adding to 1 wherever a source was measured; ``uncertainty`` is in grey values of [0, 1];
+        ``removed_0``, ``removed_1``, … is what was taken out of each source as noise, in its grey values.
         Only what a method knows.
     info:
         Plain numbers, words and lists of them, for the provenance; ``notes``, if there, is a list of

@@ -15,12 +15,20 @@ from .estimation import (
 )
 from .interpolated import interpolated
 from .model import KINDS, NoiseModel
-from .volumes import Denoised, denoise_volume, width_across
+from .volumes import (
+    MUCH_STRUCTURE,
+    Denoised,
+    denoise_volume,
+    residual_structure,
+    taken_out,
+    width_across,
+)
 
 __all__ = [
     "CHOICES",
     "DENOISERS",
     "KINDS",
+    "MUCH_STRUCTURE",
     "Assessment",
     "Denoised",
     "NoiseModel",
@@ -34,6 +42,8 @@ __all__ = [
     "is_worth_denoising",
     "observe",
     "put_back",
+    "residual_structure",
+    "taken_out",
     "width_across",
     "worth_removing",
 ]

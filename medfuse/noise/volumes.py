@@ -14,14 +14,18 @@ from .drawing import kept_by_smoothing
 from .estimation import assess_noise, is_worth_denoising
 from .model import NoiseModel
 
-__all__ = ["Denoised", "denoise_volume", "residual_structure", "width_across"]
+__all__ = ["MUCH_STRUCTURE", "Denoised", "denoise_volume", "residual_structure", "taken_out", "width_across"]
 
 Array = npt.NDArray[np.float64]
 
 NEARLY_ISOTROPIC = 1.6
 """Ratio of the largest to the smallest spacing up to which slices help each other."""
 
+MUCH_STRUCTURE = 1.25
+"""The figure of :func:`residual_structure` from which somebody should look at what was taken out."""
+
 _FEWEST_SLICES = 16  # along each axis, for the planes across the slices to say anything
+_NEARBY = 1.5  # pixels
 _COARSE = 3.0  # pixels: at this scale white noise has all but gone, and structure has not
 
 
@@ -95,7 +99,7 @@ def denoise_volume(
             smooth[z] = denoise(plane, how, model, unclip=True)
         results.append(np.moveaxis(smooth, 0, axis))
     result = np.mean(results, axis=0)
-    residual = volume - found.model.mean(result)
+    residual = taken_out(volume, result, found.model)
     return Denoised(result, found.model, found.finding, len(axes), residual_structure(residual, found.model))
 
 
@@ -119,6 +123,19 @@ def width_across(volume: Array, spacing: Sequence[float], model: NoiseModel) -> 
     if not _is_nearly_isotropic(volume.shape, spacing):
         return 0.0
     return _across(np.moveaxis(volume, 1, 0), model).widths[0]
+
+
+def taken_out(observed: Array, signal: Array, model: NoiseModel) -> Array:
+    """The noise (z, y, x) that was in ``observed`` about ``signal``; of pure noise the mean is 0.
+
+    What is observed of a signal has the mean that clipping gives it.  Where the signal is below the noise it
+    may lie far below black, and no noise shows: there the mean is that of the pixels nearby, if that is less.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    mean = model.mean(signal)
+    nearby = gaussian_filter(observed, (0, _NEARBY, _NEARBY))
+    return np.asarray(observed - np.where(signal > model.level, mean, np.minimum(mean, nearby)))
 
 
 def residual_structure(residual: Array, model: NoiseModel) -> float:

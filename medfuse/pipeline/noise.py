@@ -19,6 +19,7 @@ import numpy as np
 
 from ..intensity import Window, luma, rescale
 from ..noise import (
+    MUCH_STRUCTURE,
     Assessment,
     assess_noise,
     correlation,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["NoiseFound", "noise_on_grid", "without_noise"]
 
 _AIR = -1100.0  # HU: below air, so that a CT's noise is not clipped there
-_MUCH_STRUCTURE = 1.25
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class NoiseFound:
             return f"{said}; nothing was removed"
         where = "in its slices" if self.planes == 1 else "in three orientations"
         said += f"; removed by {how} {where} before resampling, in what is fused and scored alone"
-        if self.structure > _MUCH_STRUCTURE:
+        if self.structure > MUCH_STRUCTURE:
             said += (
                 f". What was taken out has structure ({self.structure:.1f} times that of noise): look at it"
             )

@@ -7,7 +7,7 @@
     registered/          fixed and moving volumes on that grid, in their own units, for measuring; beside one
                          that was not measured everywhere fixed_mask.nii.gz, …: 1 where it was, else 0
     transforms/          ITK transforms (fixed to moving points, LPS) that SimpleITK and 3D Slicer read
-    maps/                what the method tells about itself: gain shares, uncertainty
+    maps/                what the method tells about itself: shares, uncertainty, what was taken out
     dicom/               the fused series and the registrations as DICOM; only if asked for
     metrics.csv          scores of the method and the baselines, per slice and whole
     metrics_denoised.csv the same against the denoised sources; only where noise was found in them

@@ -22,8 +22,8 @@ _TILES = 8
 _ORANGE = (1.0, 0.45, 0.1)
 
 
-def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
-    """One plane in [0, ``top`` ] with the patient's directions at its edges, as a data URI."""
+def panel(picture: Plane, colours: str = "gray", top: float = 1.0, bottom: float = 0.0) -> str:
+    """One plane in [``bottom``, ``top``] with the patient's directions at its edges, as a data URI."""
     height, width = picture.image.shape[:2]
     ratio = (width * picture.column_mm) / (height * picture.row_mm)
     figure = Figure(figsize=(_HEIGHT_INCHES * min(max(ratio, 0.2), 5), _HEIGHT_INCHES), facecolor="black")
@@ -32,7 +32,7 @@ def panel(picture: Plane, colours: str = "gray", top: float = 1.0) -> str:
     axes.imshow(
         picture.image,
         cmap=colours,
-        vmin=0,
+        vmin=bottom,
         vmax=top,
         aspect=picture.row_mm / picture.column_mm,
         interpolation="bilinear",

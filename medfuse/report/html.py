@@ -13,6 +13,7 @@ from ..intensity import unit_of
 from ..metrics import METRICS, Scores
 from ..pipeline import Aligned, StudyResult
 from .figures import along_slices, colour_bar, panel
+from .noise import noise_section
 from .planes import central_voxel, plane
 from .registration import pictures, registration_rows
 
@@ -42,6 +43,7 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
         columns=[METRICS[key] for key in _keys(result)],
         scores=_score_rows(result.scores),
         noise=_noise(result),
+        noise_found=noise_section(result, voxel),
         plots=_plots(result),
         parameters=_parameters(result),
     )
@@ -102,6 +104,8 @@ def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, s
     geometry = result.volumes[0].geometry
     pictures = []
     for name, array in result.fused.maps.items():
+        if name.startswith("removed"):  # shown with the noise
+            continue
         top = 1.0 if name.startswith("weight_") else max(float(np.percentile(array, 99.5)), 1e-6)
         caption = f"{name} (0 to {top:.2g} of the grey scale)"
         if name.startswith("weight_"):

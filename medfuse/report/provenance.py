@@ -63,6 +63,7 @@ def aligned_facts(aligned: Aligned) -> dict[str, Any]:
         "common_field": 1.0 if aligned.sources.common is None else float(aligned.sources.common.mean()),
         "registrations": [_registration(one, start) for one, start in pairs],
         "noise_on_own_grid": [asdict(one) for one in aligned.removed],
+        "noise_of_sources": [{"finding": one.finding, **asdict(one.model)} for one in aligned.known_noise],
         "warnings": list(aligned.notes),
         "seconds": dict(aligned.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

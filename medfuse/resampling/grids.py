@@ -127,7 +127,8 @@ def check_memory(grid: Geometry, volumes: int) -> None:
         than the machine has.
     """
     voxels = math.prod(grid.size)
-    needed = voxels * _BYTES * (3 * volumes + 5)  # registered, rescaled, share; fused, baselines, uncertainty
+    # Registered, rescaled, share, what was taken out; fused, baselines, uncertainty, taken out of the fused.
+    needed = voxels * _BYTES * (4 * volumes + 6)
     what = f"the grid of {grid.describe()} needs about {needed / 1e9:.1f} GB for {volumes} volumes"
     if voxels > max_voxels():
         raise ParameterError(

@@ -16,6 +16,7 @@ from ..exposure import expose
 from ..noise_parameters import told
 from ..pca import PatchPCA, gain_shares
 from ..ran import handed_over
+from ..removed import with_removed
 from ..types import Fused, SliceFusion, Stack, stack_slices
 from .settings import Settings
 from .verdict import NO_NOISE, are_worth_denoising
@@ -54,7 +55,8 @@ class DeepImagePrior(Settings):
     and over the members of an ensemble.  Under recorruption each output comes from other noise, so it
     shows how far the noise of the data reaches into X0, and it follows the error in rank; what all
     outputs get wrong alike, such as a lost edge, it cannot show.  In `paper` it shows how unsettled the
-    fit still is.  Where the closed form is returned it is the noise of that.
+    fit still is.  Where the closed form is returned it is the noise of that.  Where the network draws the
+    sources, `removed_i` is what was taken out of each, and `removed` out of their closed form.
 
     Source: Ma, Hill, Anantrasirichai, Achim, "Multi-modal image fusion based on deep image prior"
     (2021); network of Ulyanov et al., doi:10.1109/CVPR.2018.00984; recorruption of Pang et al.,
@@ -140,7 +142,11 @@ class DeepImagePrior(Settings):
         progress(1.0, f"{depth} slices fused")
         fused = stack_slices([done[z].fusion for z in range(depth)], clip=False)
         drawn = np.stack([done[z].sources for z in range(depth)], axis=1)
-        return expose(fused, self.exposure, drawn, sources)
+        shown = expose(fused, self.exposure, drawn, sources)
+        if self.draws == "fused":
+            return shown
+        taken = [[one if noisy else NoiseModel(0.0, 0.0) for noisy in worth] for one in noise]
+        return with_removed(shown, sources, drawn, taken, np.stack([done[z].removed for z in range(depth)]))
 
     def _batches(self, noisy: list[int], sources: Stack) -> Iterable[SliceBatch]:
         from .slice_order import cold_order, warm_order
@@ -172,7 +178,8 @@ class DeepImagePrior(Settings):
             "distances": fitted.curve,
             **_facts(problem, fused),
         }
-        return _Slice(SliceFusion(fused, {**gain_shares(gains), "uncertainty": deviation}, info), sources)
+        fusion = SliceFusion(fused, {**gain_shares(gains), "uncertainty": deviation}, info)
+        return _Slice(fusion, sources, problem.target - fused)
 
     def _closed_form(self, problem: Problem) -> _Slice:
         info = {
@@ -183,7 +190,8 @@ class DeepImagePrior(Settings):
             **_facts(problem, problem.target),
         }
         maps = {**gain_shares(problem.gains), "uncertainty": problem.target_deviation}
-        return _Slice(SliceFusion(problem.target, maps, info), problem.sources)
+        fusion = SliceFusion(problem.target, maps, info)
+        return _Slice(fusion, problem.sources, np.zeros_like(problem.target))
 
 
 def _deviations(model: NoiseModel) -> list[float]:
@@ -192,10 +200,14 @@ def _deviations(model: NoiseModel) -> list[float]:
 
 
 class _Slice(NamedTuple):
-    """A slice before exposure, and the sources (n, y, x) that it is the closed form of."""
+    """A slice before exposure, and the sources (n, y, x) that it is the closed form of.
+
+    ``removed`` (y, x) is by how much that of the sources as they were is brighter.
+    """
 
     fusion: SliceFusion
     sources: np.ndarray
+    removed: np.ndarray
 
 
 def _numbers(batch: SliceBatch) -> str:
