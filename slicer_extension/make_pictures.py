@@ -3,7 +3,7 @@
 The icon is two discs, a cool and a warm one, and white where they meet.  The thumbnails are slices of the
 phantom, the fixed scan on the left and the moving one on the right.  The picture is a slice of what the
 module makes of the CT and the MR.  The panel's screenshots come from its tests:
-``MEDFUSE_SCREENSHOTS=slicer_extension/Screenshots pytest tests/slicer/test_widget.py -k screenshot``.
+``MEDFUSE_SCREENSHOTS=slicer_extension/Screenshots pytest tests/slicer/test_screenshots.py``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def thumbnail(keys: tuple[str, str]) -> npt.NDArray[np.uint8]:
 
 
 def result() -> Image.Image:
-    """A slice of the CT, of the registered MR, of the fused volume, and of it over the CT at half opacity."""
+    """A slice of the CT, of the registered MR, of the fused volume, and of it faded half to the CT."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [sys.executable, "-m", "medfuse", "demo", "-o", str(folder), "--method", "pca"]
@@ -75,7 +75,7 @@ def result() -> Image.Image:
         "CT (fixed)": ct,
         "MR T1, registered": mr,
         "fused": fused,
-        "fused over CT, 50 %": (fused + ct) / 2,
+        "half faded to the CT": (fused + ct) / 2,
     }
     tiles = []
     for caption, plane in shown.items():

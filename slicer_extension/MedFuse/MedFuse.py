@@ -14,7 +14,9 @@ from typing import Annotated
 import qt
 import slicer
 import vtk
-from MedFuseLib import dependencies, forms, logic, methods, samples
+from MedFuseLib import dependencies, expected, forms, logic, methods, rows, samples, verdicts, views
+from MedFuseLib.choices import CHOICES, OTHER, choice_of
+from MedFuseLib.frames import VolumeRows
 from MedFuseLib.jobs import MEDFUSE, Job, Outcome
 from MedFuseLib.results import Results
 from MedFuseLib.runs import Run
@@ -29,11 +31,19 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import NodeModify, VTKObservationMixin
 
 HOMEPAGE = "https://github.com/medfuse/medfuse/tree/main/slicer_extension#readme"
+LINKS = {
+    "The panel": HOMEPAGE,
+    "methods": "https://github.com/medfuse/medfuse/blob/main/docs/methods.md",
+    "registration": "https://github.com/medfuse/medfuse/blob/main/docs/registration.md",
+    "windows and colour": "https://github.com/medfuse/medfuse/blob/main/docs/intensity.md",
+}
 PROFILES = ("default", "ma2021", "li2018", "zhang2020", "lahoud2019", "cddfuse", "all")
 DEVICES = ("auto", "cpu", "cuda", "cuda:1", "cuda:2", "cuda:3", "mps")
 GRIDS = ("fixed", "finest", "isotropic:0.5", "isotropic:1", "isotropic:2")
 INTERPOLATIONS = ("linear", "bspline", "nearest")
 STARTS = ("auto", "search", "header")
+DENOISERS = ("none", "nlm", "tv", "prior", "both")
+NOISES = ("auto", "gauss", "rice", "speckle", "none")
 
 
 class MedFuse(ScriptedLoadableModule):
@@ -62,12 +72,17 @@ def registerSampleData():
 
 @parameterNodeWrapper
 class MedFuseParameterNode:
-    """What the panel asks for; it is saved with the scene.  ``medfuse fuse --help`` explains most of it."""
+    """What the panel asks for; it is saved with the scene.  ``medfuse fuse --help`` explains most of it.
+
+    ``modalities``, ``windows`` and ``colourMaps`` have a word for each volume, the fixed one first; "", or
+    nothing, leaves it to what the scene knows and to medfuse.
+    """
 
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolumes: list[vtkMRMLScalarVolumeNode]
-    modalities: str
-    windows: str
+    modalities: list[str]
+    windows: list[str]
+    colourMaps: list[str]
     hardenTransforms: bool = False
     registration: str = "rigid"
     initialTransform: vtkMRMLTransformNode
@@ -78,11 +93,13 @@ class MedFuseParameterNode:
     method: str = "auto"
     preset: str = "auto"
     methodParameters: dict[str, str]
+    denoise: Annotated[str, Choice(DENOISERS)] = "none"
+    noise: Annotated[str, Choice(NOISES)] = "auto"
     device: Annotated[str, Choice(DEVICES)] = "auto"
     seed: Annotated[int, WithinRange(1, 2**31 - 1)] = 1
     downloadWeights: bool = False
     outputName: str
-    foregroundOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    fixedOpacity: Annotated[float, WithinRange(0, 1)] = 0.0
     replaceResults: bool = True
     showResults: bool = True
     grid: Annotated[str, Choice(GRIDS)] = "fixed"
@@ -103,6 +120,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._formShows = None
         self._run: Run | None = None
         self._isCancelling = False
+        self._isOther = False
         self._fixed = None
         self._shownOpacity = None
         VTKObservationMixin.__init__(self)
@@ -120,7 +138,6 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._bindings = {
             name: binding(widget, partial(self._take, name))
             for name, binding, widget in (
-                ("movingVolumes", forms.NodeChecks, self.ui.movingSelector),
                 ("registration", forms.ChoiceBox, self.ui.registrationSelector),
                 ("registrationPreset", forms.ChoiceBox, self.ui.registrationPresetSelector),
                 ("method", forms.ChoiceBox, self.ui.methodSelector),
@@ -128,7 +145,13 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 ("methodParameters", forms.ParameterForm, self.ui.methodForm),
             )
         }
+        self.volumeRows = VolumeRows(self.ui.volumeRows, self._takeVolumes)
+        self.choiceButtons = forms.ChoiceButtons(self.ui.choiceButtons, CHOICES, self._takeChoice)
+        self.ui.linksLabel.text = ", ".join(f"<a href='{url}'>{name}</a>" for name, url in LINKS.items())
         panel.setMRMLScene(slicer.mrmlScene)
+        self.volumeRows.set_scene(slicer.mrmlScene)
+        self._forgetResults()
+        self._say("")
         self.ui.installFrame.visible = False
         self.ui.applyButton.connect("clicked(bool)", self.onApplyOrCancel)
         self.ui.scoresButton.connect("clicked(bool)", self.onScores)
@@ -176,6 +199,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters.disconnectGui(self._guiTag)
             self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
         self._parameters = parameters
+        self._isOther = False
         if self._parameters:
             self._guiTag = self._parameters.connectGui(self.ui)
             self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
@@ -185,6 +209,8 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters and not self._isShowing:
             self._isShowing = True
             try:
+                self._showVolumes()
+                self._showChoice()
                 self._showForm()
                 for name, binding in self._bindings.items():
                     binding.write(getattr(self._parameters, name))
@@ -204,6 +230,41 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._parameters.methodParameters = {}
             if name == "registration":
                 self._parameters.registrationPreset = "auto"
+
+    def _takeVolumes(self):
+        if not self._parameters or self._isShowing:
+            return
+        with NodeModify(self._parameters):
+            for name, value in self.volumeRows.read().items():
+                setattr(self._parameters, name, value)
+
+    def _takeChoice(self, key):
+        """A plain choice sets method and preset, and forgets parameters; Other leaves them to choose."""
+        if not self._parameters:
+            return
+        self._isOther = key == OTHER
+        (choice,) = (one for one in CHOICES if one.key == key)
+        with NodeModify(self._parameters):
+            if not self._isOther:
+                self._parameters.method, self._parameters.preset = choice.method, choice.preset
+                self._parameters.methodParameters = {}
+        self._onModified()
+
+    def _showVolumes(self):
+        volumes = rows.rows_of(self._parameters)
+        self.volumeRows.write(volumes)
+        self.ui.volumesHint.text = rows.hint(volumes)
+        self.ui.volumesHint.visible = bool(self.ui.volumesHint.text)
+
+    def _showChoice(self):
+        parameters = self._parameters
+        choice = choice_of(parameters.method, parameters.preset)
+        self._isOther = self._isOther or choice.key == OTHER
+        self.choiceButtons.write(OTHER if self._isOther else choice.key)
+        self.ui.otherGroup.visible = self._isOther
+        changed = len(parameters.methodParameters)
+        self.ui.parametersSection.text = f"Parameters ({changed} changed)" if changed else "Parameters"
+        self.ui.timeLabel.text = expected.time_of(parameters)
 
     def _showForm(self):
         method = self._offer["method"].get(self._parameters.method)
@@ -253,7 +314,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except ValueError as error:
             self._isAsked = False  # entering the module asks again
             self._noOffer = f"medfuse does not tell what it offers: {outcome.message or error}"
-            self.ui.statusLabel.text = self._noOffer
+            self._say(self._noOffer)
         else:
             self._bindings[name].offer({key: one.summary for key, one in self._offer[name].items()})
         self._onModified()
@@ -264,7 +325,7 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             tools = dependencies.installers(slicer.util.confirmOkCancelDisplay)
             dependencies.install(dependencies.missing(), tools)
         except dependencies.InstallError as error:
-            self.ui.statusLabel.text = str(error)
+            self._say(str(error))
         self._ask()
 
     # Runs
@@ -310,63 +371,72 @@ class MedFuseWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.logText.clear()
         self.ui.remainingLabel.text = ""
         self.ui.progressBar.value = 0
-        self.ui.statusLabel.text = ""
+        self._say("")
         self._fixed = self._parameters.fixedVolume
         try:
             run = self.logic.start(
                 self._parameters, self._onProgress, self.ui.logText.appendPlainText, self._onDone
             )
         except (ValueError, RuntimeError, OSError) as error:
-            self.ui.statusLabel.text = str(error)
+            self._showFailure(str(error))
         else:
             self._run = run if run.is_running else None  # a child that cannot be started has ended by now
 
     def _onProgress(self, fraction: float, message: str, remaining: float | None):
         self.ui.progressBar.value = round(1000 * fraction)
-        self.ui.statusLabel.text = message
+        self._say(message)
         self.ui.remainingLabel.text = "" if remaining is None else f"{_duration(remaining)} left"
 
     def _onDone(self, outcome: Outcome, results: Results | None):
         self._run = None
         self._isCancelling = False
-        self.ui.statusLabel.text = results.summary if results else outcome.message
-        if outcome.status == "failed":
-            self.ui.logSection.collapsed = False
         if results:
-            self.ui.scoresButton.enabled = True
-            if self.logic.getParameterNode().showResults:
-                self._showResults(results)
+            self._showResults(results)
+        elif outcome.status == "failed":
+            self._showFailure(outcome.message)
+            self.ui.logSection.collapsed = False
+        else:
+            self._say(outcome.message)
         self._showButtons()
 
+    def _say(self, sentence: str):
+        self.ui.statusLabel.text = sentence
+        self.ui.statusLabel.visible = bool(sentence)
+
+    def _showFailure(self, sentence: str):
+        """What is in the scene of an earlier run is no longer told of, but stays to be looked at."""
+        self._say("")
+        self._showFindings([verdicts.failure(sentence)])
+
+    def _showFindings(self, findings):
+        self.ui.resultSection.visible = True
+        self.ui.findingsLabel.text = verdicts.as_html(findings)
+
     def _showResults(self, results: Results):
-        self._shownOpacity = self.logic.getParameterNode().foregroundOpacity
-        slicer.util.setSliceViewerLayers(
-            background=self._fixed,
-            foreground=results.colour or results.fused,
-            foregroundOpacity=self._shownOpacity,
-            fit=True,
-        )
-        application = slicer.app.applicationLogic()
-        application.GetSelectionNode().SetActiveTableID(results.scores.GetID())
-        application.PropagateTableSelection()
-        if results.charts:
-            application.GetSelectionNode().SetActivePlotChartID(results.charts[0].GetID())
-            application.PropagatePlotChartSelection()
+        self._say(results.summary)
+        self.ui.resultViews.visible = True
+        self._showFindings(results.findings)
+        parameters = self.logic.getParameterNode()
+        if parameters.showResults:
+            views.show(results, self._fixed)
+            self._shownOpacity = parameters.fixedOpacity = 0.0
+        self.ui.blendSlider.enabled = self._shownOpacity is not None
 
     def _showOpacity(self):
-        opacity = self._parameters.foregroundOpacity
+        opacity = self._parameters.fixedOpacity
         if self._shownOpacity is not None and opacity != self._shownOpacity:
             self._shownOpacity = opacity
-            slicer.util.setSliceViewerLayers(foregroundOpacity=opacity)
+            views.blend(opacity)
 
     def _forgetResults(self):
         self._fixed = None
         self._shownOpacity = None
-        self.ui.scoresButton.enabled = False
+        self.ui.resultViews.visible = False
+        self.ui.resultSection.visible = False
 
     def onScores(self, _checked=False):
         """Show slices, table and chart side by side."""
-        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView)
+        views.show_scores()
 
 
 class MedFuseLogic(ScriptedLoadableModuleLogic):

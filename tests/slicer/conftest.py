@@ -7,6 +7,7 @@ They run where slicer-core and PySide6 have wheels; elsewhere they skip, naming 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -69,3 +70,37 @@ def scene() -> Iterator[Any]:
     yield scene
     scene.Clear(True)
     del slicer.mrmlScene
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path, scene) -> Iterator[Any]:
+    """Slicer with an empty scene, and the module not imported yet."""
+    from standins import application
+
+    app = application.install(monkeypatch, tmp_path, scene)
+    for name in ("Red", "Green", "Yellow"):
+        scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode", name)
+    monkeypatch.delitem(sys.modules, "MedFuse", raising=False)
+    yield app
+    assert not app.errors
+
+
+@pytest.fixture
+def module(app) -> Iterator[Any]:
+    """The module MedFuse, imported."""
+    yield importlib.import_module("MedFuse")
+    sys.modules.pop("MedFuse", None)
+
+
+@pytest.fixture
+def panel(module, monkeypatch) -> Iterator[Any]:
+    """The panel as a user sees it who just came to the module; medfuse has answered."""
+    from panel_factory import FakeRun, answer, open_panel
+
+    monkeypatch.setattr(module, "Run", FakeRun)
+    monkeypatch.setattr(module.dependencies, "missing", lambda: ())
+    monkeypatch.setattr(module.dependencies, "python_executable", lambda: Path(sys.executable))
+    monkeypatch.setattr(module.MedFuseLogic, "ask", answer)
+    widget = open_panel(module)
+    yield widget
+    widget.cleanup()

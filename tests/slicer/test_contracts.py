@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from medfuse.metrics import PROFILES
+from medfuse.noise import CHOICES, DENOISERS
 from medfuse.recipe import INTERPOLATIONS, STARTS, Recipe
 from medfuse.resampling.grids import parse_grid
 
@@ -71,10 +72,10 @@ def properties(widget: ET.Element) -> dict[str, str]:
 def bound_widgets() -> list[tuple[str, str, ET.Element]]:
     """Property, parameter and widget of every binding."""
     return [
-        (name, properties(widget)[name], widget)
+        (name, parameter, widget)
         for widget in widgets().values()
         for name in BOUND
-        if name in properties(widget)
+        for parameter in properties(widget).get(name, "").split()
     ]
 
 
@@ -144,7 +145,9 @@ def test_every_node_selector_gets_the_scene():
 
 def test_sections_are_those_of_the_design_and_advanced_ones_are_folded():
     sections = [w for w in widgets().values() if w.get("class") == "ctkCollapsibleButton"]
-    assert [properties(w)["text"] for w in sections] == ["Inputs", "Registration", "Fusion", "Output", "Log"]
+    names = ["Volumes", "Registration", "Fusion", "Parameters", "Output", "Result", "Log"]
+    assert [properties(w)["text"] for w in sections] == names
+    assert properties(widgets()["parametersSection"])["collapsed"] == "true"
     groups = [w for w in widgets().values() if w.get("class") == "ctkCollapsibleGroupBox"]
     assert groups
     assert all(properties(w)["collapsed"] == "true" for w in groups)
@@ -158,9 +161,7 @@ ELSEWHERE = {  # fields of a recipe that have another name in the panel, or are 
     "registration_preset": "registrationPreset",
     "registration_start": "registrationStart",
     "accept_registration": "acceptRegistration",
-    "colour_maps": None,  # so far of the command line alone, as the next two
-    "denoise": None,
-    "noise": None,
+    "colour_maps": "colourMaps",
     "dicom": None,  # the scene holds the results
     "keep_identifiers": None,  # the report does not stay
 }
@@ -175,6 +176,8 @@ def test_choices_are_those_of_medfuse():
     assert set(constant("PROFILES")) == set(PROFILES)
     assert set(constant("STARTS")) == set(STARTS)
     assert set(constant("INTERPOLATIONS")) == set(INTERPOLATIONS)
+    assert constant("DENOISERS") == DENOISERS
+    assert constant("NOISES") == CHOICES
     for grid in constant("GRIDS"):
         parse_grid(grid)  # raises for what is none
 
@@ -195,7 +198,7 @@ def test_defaults_are_those_of_a_recipe():
 # The catalogue's rules
 
 ALLOWED = {"slicer", "vtk", "numpy", "scipy", "SimpleITK", "MedFuseLib", *sys.stdlib_module_names}
-WITH_QT = {"MedFuse.py", "forms.py"}
+WITH_QT = {"MedFuse.py", "forms.py", "boxes.py", "frames.py"}
 
 
 def imported(statements: typing.Iterable[ast.stmt]) -> set[str]:
@@ -371,6 +374,14 @@ def test_the_entry_agrees_with_cmake_and_the_package():
     assert metadata("HOMEPAGE").startswith(home)
     assert home in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert constant("HOMEPAGE") == metadata("HOMEPAGE")
+
+
+def test_the_links_of_the_panel_lead_to_pages_of_the_manual():
+    blob = f"{ENTRY['scm_url'].removesuffix('.git')}/blob/main/"
+    text = (MODULE / "MedFuse.py").read_text(encoding="utf-8")
+    pages = re.findall(rf'"{re.escape(blob)}([^"]+)"', text)
+    assert len(pages) >= 3
+    assert [page for page in pages if not (ROOT / page).is_file()] == []
 
 
 def test_the_extension_recommends_what_installs_torch():

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import slicer
-import slicer.util
 from MedFuseLib import exports, logic, transforms, volumes
 from MedFuseLib.jobs import MEDFUSE
 from scene_factory import add_transform, add_volume, parameters
@@ -44,8 +42,14 @@ class TestProblems:
             ({"movingVolumes": []}, "Choose a moving volume"),
             ({"movingVolumes": [None]}, "Choose a moving volume"),
             ({"method": ""}, "Choose a fusion method"),
-            ({"windows": "bone; 1%-99%; auto"}, "3 windows for 2 volumes"),
-            ({"modalities": "CT;MR;US"}, "3 modalities for 2 volumes"),
+            ({"windows": ["bone", "1%-99%", "auto"]}, "3 windows for 2 volumes"),
+            ({"colourMaps": ["", "", "hot"]}, "3 colourMaps for 2 volumes"),
+            ({"modalities": ["CT", "MR", "US"]}, "3 modalities for 2 volumes"),
+            (
+                {"windows": ["", "bone"], "modalities": ["CT", "MR"]},
+                'The window "bone" of "T1 w/ contrast" is in HU',
+            ),
+            ({"windows": ["40"]}, 'The window "40" of "CT of Müller, Jürgen" is none'),
         ],
     )
     def test_sentences(self, pair, change, sentence):
@@ -96,8 +100,11 @@ class TestArguments:
             method="dip",
             preset="fast",
             methodParameters={"steps": "50", "guided": "true"},
-            windows="bone; 1%-99%",
-            modalities="ct;MR",
+            windows=["bone", " 1%-99%"],
+            modalities=["ct", "MR"],
+            colourMaps=["", "hot"],
+            denoise="nlm",
+            noise="rice",
             device="cpu",
             seed=7,
             acceptRegistration=True,
@@ -108,10 +115,11 @@ class TestArguments:
         assert prepared.arguments == (
             *(*MEDFUSE, "fuse", "fixed.nrrd", "moving_1.nrrd", "--output", "result"),
             *("--method", "dip", "--preset", "fast", "--profile", "ma2021", "--device", "cpu", "--seed", "7"),
+            *("--denoise", "nlm", "--noise", "rice"),
             *("--parameter", "steps=50", "--parameter", "guided=true"),
-            *("--window", "1=bone", "--window", "2=1%-99%"),
             *("--no-registration", "--accept-registration", "--download-weights"),
             *("--modality", "CT", "--modality", "MR"),
+            *("--window", "1=bone", "--window", "2=1%-99%", "--colour-map", "2=hot"),
             *("--progress", "json", "--cancel-file", "cancel"),
         )
         assert prepared.output == tmp_path / "result"
@@ -128,8 +136,11 @@ class TestArguments:
             *pair,
             preset="auto",
             methodParameters={"a": "1"},
-            windows="auto",
-            modalities="CT;MR",
+            windows=["auto", "40/80"],
+            modalities=["CT", "PT"],
+            colourMaps=["", "hot"],
+            denoise="tv",
+            noise="auto",
             acceptRegistration=True,
             downloadWeights=True,
             initialTransform=add_transform(TURN),
@@ -139,10 +150,11 @@ class TestArguments:
         assert {word for word in prepared.arguments[3:] if word.startswith("--")} <= known
 
     def test_empty_fields_leave_it_to_the_command_line(self, pair, tmp_path):
-        prepared = logic.prepare(parameters(*pair, profile="", device="", windows=" ; 40/80"), tmp_path)
+        prepared = logic.prepare(parameters(*pair, profile="", device="", windows=["", "40/80"]), tmp_path)
         assert "--profile" not in prepared.arguments
         assert "--preset" not in prepared.arguments
         assert "--modality" not in prepared.arguments
+        assert "--denoise" not in prepared.arguments
         assert options(prepared, "--window") == ["2=40/80"]
 
     def test_no_name_of_a_patient_on_the_line_or_in_a_file_name(self, pair, tmp_path):
@@ -157,21 +169,10 @@ class TestArguments:
         assert (prepared.fixed.node, prepared.moving[0].node) == pair
         assert prepared.replace
 
-    def test_modality_from_the_scene(self, scene, pair):
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-        item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), pair[0])
-        assert exports.modality_of(pair[0]) == ""
-        hierarchy.SetItemAttribute(item, "DICOM.Modality", "CT")
-        assert exports.modality_of(pair[0]) == "CT"
-        hierarchy.SetItemAttribute(item, "DICOM.Modality", "RTDOSE")
-        assert exports.modality_of(pair[0]) == ""
-        pair[1].SetAttribute("MedFuse.Modality", "US")
-        assert exports.modality_of(pair[1]) == "US"
-
     def test_the_user_s_modality_goes_first_and_none_is_left_empty(self, pair, tmp_path):
         pair[0].SetAttribute("MedFuse.Modality", "CT")
         assert options(logic.prepare(parameters(*pair), tmp_path), "--modality") == ["CT", ""]
-        asked = parameters(*pair, modalities="; us")
+        asked = parameters(*pair, modalities=["", "us"])
         assert options(logic.prepare(asked, tmp_path), "--modality") == ["CT", "US"]
 
 

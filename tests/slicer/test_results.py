@@ -315,8 +315,12 @@ class TestScores:
             (finished / "provenance.json").read_text(encoding="utf-8")
         )
         assert found.summary.startswith("CT and T1 fused by pca in ")
-        assert found.summary.endswith(" s; registration: given.")
-        assert "the initial transform was applied as given" in found.notes[0]
+        assert found.summary.endswith(" s.")
+        verdict, *warnings = found.findings
+        assert (verdict.level, verdict.about) == ("given", "Registration of T1")
+        assert verdict.reasons == ("the initial transform was applied as given; not checked",)
+        noted = json.loads((finished / "provenance.json").read_text(encoding="utf-8"))["warnings"]
+        assert [(one.level, *one.reasons) for one in warnings] == [("warning", words) for words in noted]
 
 
 class TestFolder:

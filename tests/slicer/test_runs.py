@@ -138,7 +138,9 @@ class TestNodeToNode:
         assert nothing_left(panel)
 
     def test_registered_and_fused(self, panel, pair):
-        asked = parameters(*pair, method="pca", registration="rigid", windows="bone; 1%-99%")
+        asked = parameters(
+            *pair, method="pca", registration="rigid", windows=["bone", "1%-99%"], modalities=["CT", "MR"]
+        )
         outcome, results = panel.start(asked).until_end()
         assert outcome.status == "done", outcome.message
         (transform,) = results.transforms
@@ -164,7 +166,7 @@ class TestNodeToNode:
     def test_colour(self, panel, pair, head):
         red = np.stack([head[1][0], 0 * head[1][0], 0 * head[1][0]], axis=-1)
         node = add_volume((255 * red / red.max()).astype(np.uint8), head[1][1], "PET in colour")
-        outcome, results = panel.start(parameters(pair[0], node, modalities="CT;PT")).until_end()
+        outcome, results = panel.start(parameters(pair[0], node, modalities=["CT", "PT"])).until_end()
         assert outcome.status == "done", outcome.message
         colour = volumes.array_of(results.colour).astype(int)
         assert (colour[..., 0] - colour[..., 2]).max() > 50
@@ -180,9 +182,11 @@ class TestRefused:
 
     def test_by_the_child_in_one_sentence(self, panel, pair, scene):
         before = ids(scene)
-        outcome, results = panel.start(parameters(*pair, windows="; bone")).until_end()
+        outcome, results = panel.start(
+            parameters(*pair, method="pca", methodParameters={"speed": "9"})
+        ).until_end()
         assert (outcome.status, outcome.exit_code, results) == ("failed", 2, None)
-        assert outcome.message.startswith("window 'bone' is in HU and the volume's modality is MR")
+        assert outcome.message.startswith("unknown parameter 'speed'. Choose from: patch")
         assert "\n" not in outcome.message
         assert ids(scene) == before
         assert nothing_left(panel)
@@ -242,5 +246,5 @@ class TestStopped:
     @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see open files")
     def test_no_file_stays_open(self, panel, pair):
         before = len(list(Path("/proc/self/fd").iterdir()))
-        panel.start(parameters(*pair, windows="; bone")).until_end()
+        panel.start(parameters(*pair, methodParameters={"speed": "9"})).until_end()
         assert len(list(Path("/proc/self/fd").iterdir())) <= before

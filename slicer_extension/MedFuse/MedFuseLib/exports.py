@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 
 from . import transforms, volumes
 
@@ -22,7 +21,6 @@ __all__ = [
     "Placement",
     "export",
     "export_start",
-    "modality_of",
     "place_fixed",
     "place_moving",
 ]
@@ -32,8 +30,6 @@ ROLE = "MedFuse.Role"
 
 HARDENED = "MedFuse.Hardened"
 """Attribute of a resulting transform: the matrix that the exported moving volume was hardened with."""
-
-_MODALITIES = ("CT", "MR", "US", "PT", "NM", "OT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,15 +126,3 @@ def export_start(placement: Placement, folder: Path, name: str) -> Path:
         transforms.write_matrix(path, np.eye(4))
         return path
     return transforms.write_transform(folder, name, placement.start)
-
-
-def modality_of(node: Any) -> str:
-    """DICOM's code of a volume node's modality, as far as the scene knows it; else ""."""
-    scene = node.GetScene()
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene else None
-    known = node.GetAttribute("MedFuse.Modality") or ""
-    if not known and hierarchy:
-        item = hierarchy.GetItemByDataNode(node)
-        name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
-        known = (hierarchy.GetItemAttribute(item, name) if item else "") or ""
-    return known if known in _MODALITIES else ""

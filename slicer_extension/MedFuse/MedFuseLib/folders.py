@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .transforms import read_transform
+from .verdicts import VERDICTS
 from .volumes import read_image
 
 __all__ = ["Image", "MetricInfo", "ResultFolder", "read_folder"]
@@ -56,6 +57,14 @@ class ResultFolder:
         Indices of the slices that were scored.
     metrics:
         Key -> what it is.
+    method, ran:
+        Key of the method that made the result; the same with the reason: ``pca (auto: no noise to remove)``.
+    verdicts:
+        On the registration of each moving volume: the word, and the reasons.
+    warnings:
+        What had to be assumed, and what to beware of.
+    seconds:
+        How long it took.
     provenance:
         The whole of ``provenance.json``.
     """
@@ -69,6 +78,11 @@ class ResultFolder:
     per_slice: Mapping[str, Mapping[str, np.ndarray]]
     slices: np.ndarray
     metrics: Mapping[str, MetricInfo]
+    method: str
+    ran: str
+    verdicts: tuple[tuple[str, tuple[str, ...]], ...]
+    warnings: tuple[str, ...]
+    seconds: float
     provenance: Mapping[str, Any]
 
 
@@ -101,12 +115,35 @@ def read_folder(folder: Path, moving: int) -> ResultFolder:
             per_slice={method: per_slice[method] for method in provenance["scores"]},
             slices=slices,
             metrics={key: _metric(value) for key, value in provenance["metrics"].items()},
+            method=str(provenance["method"]["key"]),
+            ran=_ran(provenance["method"]),
+            verdicts=_verdicts(provenance["registrations"], moving),
+            warnings=tuple(map(str, provenance["warnings"])),
+            seconds=float(sum(provenance["seconds"].values())),
             provenance=provenance,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise OSError(
             f"the result in {folder} is damaged or of another version of medfuse: {error}"
         ) from error
+
+
+def _ran(method: Mapping[str, Any]) -> str:
+    key, asked, why = (str(method[name]) for name in ("key", "asked", "why"))
+    if not why:
+        return key
+    return f"{key} ({why})" if asked == key else f"{key} ({asked}: {why})"
+
+
+def _verdicts(
+    registrations: Sequence[Mapping[str, Any]], moving: int
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if len(registrations) != moving:
+        raise ValueError(f"{len(registrations)} registrations of {moving} moving volumes")
+    unknown = {one["verdict"] for one in registrations} - VERDICTS
+    if unknown:
+        raise ValueError(f"the verdict {unknown.pop()} is none of {', '.join(sorted(VERDICTS))}")
+    return tuple((one["verdict"], tuple(map(str, one["reasons"]))) for one in registrations)
 
 
 def _transform(folder: Path, name: str) -> Any:

@@ -1,21 +1,23 @@
 """Widgets that Slicer's own parameter connectors do not know, bound to the parameter node.
 
-A connector of ``slicer.parameterNodeWrapper`` needs its choices when the module is read, and there is
-none for several nodes at once.  Here are the three bindings that fill this gap; in the ``.ui`` file such a
-widget has the dynamic property ``MedFuseParameterName`` where others have ``SlicerParameterName``.
-Each has ``read()`` and ``write(value)``, and tells ``on_change()`` when the user changed it.
+A connector of ``slicer.parameterNodeWrapper`` needs its choices when the module is read, and there is none
+for a choice that stands for two parameters.  Here are the bindings that fill this gap; those of volumes are
+in :mod:`MedFuseLib.frames`.  In the ``.ui`` file such a widget has the dynamic property
+``MedFuseParameterName`` where others have ``SlicerParameterName``.  Each has ``write(value)``, most have
+``read()``, and each tells when the user changed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import qt
 
+from .choices import Choice
 from .methods import Method, Parameter
 
-__all__ = ["ChoiceBox", "NodeChecks", "ParameterForm"]
+__all__ = ["ChoiceBox", "ChoiceButtons", "ParameterForm"]
 
 
 class ChoiceBox:
@@ -46,25 +48,21 @@ class ChoiceBox:
         self._box.setCurrentIndex(self._box.findText(value))
 
 
-class NodeChecks:
-    """A list of nodes, of which several may be ticked."""
+class ChoiceButtons:
+    """A radio button for each plain choice."""
 
-    def __init__(self, box: Any, on_change: Callable[[], None]):
-        self._box = box
-        box.connect("checkedNodesChanged()", on_change)
+    def __init__(self, parent: Any, choices: Sequence[Choice], on_change: Callable[[str], None]):
+        self.buttons: dict[str, Any] = {}
+        for choice in choices:
+            button = qt.QRadioButton(f"{choice.label}: {choice.about}")
+            button.name, button.toolTip = f"choice_{choice.key}", choice.hint
+            button.connect("clicked(bool)", lambda _checked, key=choice.key: on_change(key))
+            parent.layout().addWidget(button)
+            self.buttons[choice.key] = button
 
-    def read(self) -> list[Any]:
-        """The nodes that are ticked."""
-        return list(self._box.checkedNodes())
-
-    def write(self, nodes: list[Any]) -> None:
-        """Tick ``nodes`` and no others."""
-        for node in self._box.checkedNodes():
-            if node not in nodes:
-                self._box.setCheckState(node, qt.Qt.Unchecked)
-        for node in nodes:
-            if node is not None:  # removed from the scene
-                self._box.setCheckState(node, qt.Qt.Checked)
+    def write(self, key: str) -> None:
+        """Show what is chosen."""
+        self.buttons[key].checked = True
 
 
 class ParameterForm:

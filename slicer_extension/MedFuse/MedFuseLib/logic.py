@@ -6,11 +6,13 @@ concerns the scene.  The parameters are any object with the attributes of the mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .exports import Placement, export, export_start, modality_of, place_fixed, place_moving
+from . import rows
+from .exports import Placement, export, export_start, place_fixed, place_moving
 from .jobs import MEDFUSE
 from .transforms import matrix_to_world
 
@@ -41,8 +43,6 @@ class Prepared:
         The volumes, and how their copies lie.
     name:
         What the results shall be called; "" for a name made of method and volumes.
-    method:
-        Key of the fusion method.
     replace:
         Whether the results take the place of those of an earlier run with the same volumes.
     """
@@ -54,7 +54,6 @@ class Prepared:
     fixed: Placement
     moving: tuple[Placement, ...]
     name: str
-    method: str
     replace: bool
 
 
@@ -98,7 +97,7 @@ def prepare(parameters: Any, folder: Path) -> Prepared:
     arguments = (
         *(*MEDFUSE, "fuse", *names, "--output", "result"),
         *_options(parameters),
-        *_modalities(parameters, fixed, moving),
+        *_said_of_volumes(rows.rows_of(parameters)),
         *_starts(moving, folder),
         *("--progress", "json", "--cancel-file", "cancel"),
     )
@@ -110,7 +109,6 @@ def prepare(parameters: Any, folder: Path) -> Prepared:
         fixed=fixed,
         moving=moving,
         name=parameters.outputName.strip(),
-        method=parameters.method,
         replace=parameters.replaceResults,
     )
 
@@ -120,21 +118,11 @@ def _moving(parameters: Any) -> list[Any]:
 
 
 def _check(parameters: Any) -> None:
-    fixed, moving = parameters.fixedVolume, _moving(parameters)
-    if fixed is None:
-        raise LogicError("Choose the fixed volume: the result lies on its grid.")
-    if not moving:
-        raise LogicError("Choose a moving volume: it is brought onto the fixed one.")
-    if len({node.GetID() for node in (fixed, *moving)}) <= len(moving):
-        raise LogicError("The same volume is chosen twice: fixed and moving volumes must differ.")
+    reason = rows.problem(parameters)
+    if reason:
+        raise LogicError(reason)
     if not parameters.method:
         raise LogicError("Choose a fusion method.")
-    for what in ("windows", "modalities"):
-        given = len(_parts(getattr(parameters, what)))
-        if given > len(moving) + 1:
-            raise LogicError(
-                f"{given} {what} for {len(moving) + 1} volumes: give one for each, with ; between, or none."
-            )
 
 
 def _placements(parameters: Any) -> tuple[Placement, tuple[Placement, ...]]:
@@ -146,11 +134,6 @@ def _placements(parameters: Any) -> tuple[Placement, tuple[Placement, ...]]:
     return place_fixed(parameters.fixedVolume, harden), tuple(moving)
 
 
-def _parts(text: str) -> list[str]:
-    """What the panel holds as one text: a word for each volume, with ; between."""
-    return [part.strip() for part in text.split(";")] if text.strip() else []
-
-
 def _options(parameters: Any) -> list[str]:
     given = {
         "--method": parameters.method,
@@ -160,14 +143,14 @@ def _options(parameters: Any) -> list[str]:
         "--seed": str(parameters.seed),
         "--grid": parameters.grid,
         "--interpolation": parameters.interpolation,
+        "--denoise": parameters.denoise,
+        "--noise": parameters.noise,
         "--registration-preset": parameters.registrationPreset,
         "--registration-start": parameters.registrationStart,
     }
     words = [word for option, value in given.items() if value for word in (option, value)]
     for name, value in parameters.methodParameters.items():
         words += ["--parameter", f"{name}={value}"]
-    for number, window in enumerate(_parts(parameters.windows), start=1):
-        words += ["--window", f"{number}={window}"] if window else []
     words += _registration(parameters)
     return words + (["--download-weights"] if parameters.downloadWeights else [])
 
@@ -179,14 +162,14 @@ def _registration(parameters: Any) -> list[str]:
     return [*(["--registration", parameters.registration] if parameters.registration else []), *words]
 
 
-def _modalities(parameters: Any, fixed: Placement, moving: tuple[Placement, ...]) -> list[str]:
-    """One for each volume, the user's before the scene's; "" leaves it to the child, which says so."""
-    given = _parts(parameters.modalities)
-    known = [
-        (given[i].upper() if i < len(given) else "") or modality_of(placement.node)
-        for i, placement in enumerate((fixed, *moving))
-    ]
-    return [word for one in known for word in ("--modality", one)] if any(known) else []
+def _said_of_volumes(volumes: Sequence[rows.Row]) -> list[str]:
+    """Modalities, windows and colour maps; "" leaves a modality to the child, which says so."""
+    known = [row.modality for row in volumes]
+    words = [word for one in known for word in ("--modality", one)] if any(known) else []
+    for number, row in enumerate(volumes, start=1):
+        words += ["--window", f"{number}={row.window}"] if row.window else []
+        words += ["--colour-map", f"{number}={row.colour_map}"] if row.colour_map else []
+    return words
 
 
 def _starts(moving: tuple[Placement, ...], folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from .logic import Prepared
 from .nodes import RunNodes, in_one_step
 from .scores import add_charts, add_scores, add_slices
 from .transforms import matrix_to_text, matrix_to_world, set_transform
+from .verdicts import Finding
 from .volumes import matrix_of, set_volume
 
 __all__ = ["Results", "ResultsError", "import_results"]
@@ -52,8 +53,8 @@ class Results:
         The folder of the run in the subject hierarchy.
     summary:
         One sentence for the panel.
-    notes:
-        What had to be assumed, and what the registration's verdict was.
+    findings:
+        The verdict on the registration of each moving volume, then what had to be assumed.
     """
 
     fused: Any
@@ -67,7 +68,7 @@ class Results:
     provenance: Any
     folder_item: int
     summary: str
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 def import_results(prepared: Prepared, scene: Any) -> Results:
@@ -100,7 +101,7 @@ def _is_in(scene: Any, node: Any) -> bool:
 
 
 def _import(prepared: Prepared, found: ResultFolder, nodes: RunNodes) -> Results:
-    name = prepared.name or f"Fused ({prepared.method})"
+    name = prepared.name or f"Fused ({found.method})"
     fused = _volume(nodes, found.fused, "fused", name, (1.0, 0.5))
     colour = found.colour and _volume(nodes, found.colour, "colour", f"{name}, colour", (255.0, 127.5))
     registered = _registered(nodes, prepared, found)
@@ -118,7 +119,7 @@ def _import(prepared: Prepared, found: ResultFolder, nodes: RunNodes) -> Results
         fused, colour, registered, transforms, maps, scores, slices, charts, provenance,
         folder_item=nodes.gather(f"MedFuse: {name}"),
         summary=_summary(prepared, found),
-        notes=_notes(found),
+        findings=_findings(prepared, found),
     )  # fmt: skip
 
 
@@ -189,17 +190,14 @@ def _as_text(found: ResultFolder) -> str:
     return json.dumps(found.provenance, indent=2, ensure_ascii=False)
 
 
-def _notes(found: ResultFolder) -> tuple[str, ...]:
+def _findings(prepared: Prepared, found: ResultFolder) -> tuple[Finding, ...]:
     verdicts = (
-        f"registration of moving volume {number}: {one['verdict']} ({'; '.join(one['reasons'])})"
-        for number, one in enumerate(found.provenance["registrations"], start=1)
-        if one["reasons"]
+        Finding(verdict, f"Registration of {placement.node.GetName()}", reasons)
+        for placement, (verdict, reasons) in zip(prepared.moving, found.verdicts, strict=True)
     )
-    return (*verdicts, *found.provenance["warnings"])
+    return (*verdicts, *(Finding("warning", "", (words,)) for words in found.warnings))
 
 
 def _summary(prepared: Prepared, found: ResultFolder) -> str:
-    seconds = sum(found.provenance["seconds"].values())
-    verdicts = ", ".join(one["verdict"] for one in found.provenance["registrations"])
     volumes = " and ".join(one.node.GetName() for one in (prepared.fixed, *prepared.moving))
-    return f"{volumes} fused by {prepared.method} in {seconds:.0f} s; registration: {verdicts}."
+    return f"{volumes} fused by {found.ran} in {found.seconds:.0f} s."

@@ -51,11 +51,12 @@ class Field:
         self.checks = typing.get_args(annotation)[1:] if is_annotated else ()
         origin = typing.get_origin(self.kind)
         self.is_node = isinstance(self.kind, type) and issubclass(self.kind, slicer.vtkMRMLNode)
-        self.is_node_list = origin is list
-        known = self.is_node or self.is_node_list or origin is dict or self.kind in _EMPTY
+        is_list = origin is list
+        self.is_node_list = is_list and issubclass(typing.get_args(self.kind)[0], slicer.vtkMRMLNode)
+        known = self.is_node or is_list or origin is dict or self.kind in _EMPTY
         if not known:
             raise TypeError(f"{name}: {annotation} is no kind of parameter")
-        self.default = [] if self.is_node_list else {} if origin is dict else _EMPTY.get(self.kind)
+        self.default = [] if is_list else {} if origin is dict else _EMPTY.get(self.kind)
 
     def read(self, node):
         if self.is_node:
@@ -79,9 +80,16 @@ class Field:
                 node.AddNodeReferenceID(self.name, one.GetID())
             node.EndModify(was_modified)
         else:
-            if self.kind in _EMPTY and type(value) is not self.kind:
-                raise TypeError(f"{self.name} = {value!r}: expected {self.kind.__name__}")
+            self._check_kind(value)
             node.SetParameter(self.name, json.dumps(value))
+
+    def _check_kind(self, value):
+        if self.kind in _EMPTY and type(value) is not self.kind:
+            raise TypeError(f"{self.name} = {value!r}: expected {self.kind.__name__}")
+        if typing.get_origin(self.kind) is list:
+            (kind,) = typing.get_args(self.kind)
+            if not isinstance(value, list) or any(type(one) is not kind for one in value):
+                raise TypeError(f"{self.name} = {value!r}: expected a list of {kind.__name__}")
 
     def is_in(self, node):
         return self.is_node or self.is_node_list or node.GetParameter(self.name) != ""

@@ -114,6 +114,7 @@ class _qMRMLNodeComboBox(QtWidgets.QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._flags, self._types, self._scene, self._nodes, self._current = {}, [], None, [], None
+        self._none = "None"
         self._box = QtWidgets.QComboBox()
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -121,6 +122,7 @@ class _qMRMLNodeComboBox(QtWidgets.QWidget):
         self.destroyed.connect(lambda: None)
 
     nodeTypes = QtCore.Property("QStringList", lambda s: s._types, lambda s, v: s._set_types(v))
+    noneDisplay = QtCore.Property(str, lambda self: self._none, lambda self, v: self._set_none(v))
     noneEnabled = _flag(False)
     addEnabled = _flag(True)
     removeEnabled = _flag(True)
@@ -136,6 +138,10 @@ class _qMRMLNodeComboBox(QtWidgets.QWidget):
             scene.AddObserver(event, lambda *_: self._refresh())
         self._refresh()
 
+    def _set_none(self, text):
+        self._none = text
+        self._draw()
+
     def _refresh(self):
         if self._scene is None:
             return
@@ -147,7 +153,7 @@ class _qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def _draw(self):
         self._box.clear()
-        self._box.addItems(["None", *(node.GetName() for node in self._nodes)])
+        self._box.addItems([self._none, *(node.GetName() for node in self._nodes)])
         self._box.setCurrentIndex(self._nodes.index(self._current) + 1 if self._current else 0)
 
     def currentNode(self):
@@ -165,37 +171,8 @@ class _qMRMLNodeComboBox(QtWidgets.QWidget):
             self.currentNodeChanged.emit(node)
 
 
-class _qMRMLCheckableNodeComboBox(_qMRMLNodeComboBox):
-    checkedNodesChanged = QtCore.Signal()
-    SIGNALS = (*_qMRMLNodeComboBox.SIGNALS, "checkedNodesChanged()")
-
-    def __init__(self, parent=None):
-        self._checked = []
-        super().__init__(parent)
-
-    def _draw(self):
-        kept = [node for node in self._checked if node in self._nodes]
-        if kept != self._checked:
-            self._checked = kept
-            self.checkedNodesChanged.emit()
-        self._box.clear()
-        self._box.addItem(", ".join(node.GetName() for node in self._checked) or "None")
-
-    def checkedNodes(self):
-        return tuple(node for node in self._nodes if node in self._checked)
-
-    def setCheckState(self, node, state):
-        if node not in self._nodes:
-            return
-        is_checked = state == QtCore.Qt.CheckState.Checked
-        if is_checked != (node in self._checked):
-            self._checked = [one for one in self._checked if one is not node] + [node] * is_checked
-            self._draw()
-            self.checkedNodesChanged.emit()
-
-
 _CTK = (_ctkCollapsibleButton, _ctkCollapsibleGroupBox, _ctkSliderWidget)
-_QMRML = (_qMRMLWidget, _qMRMLNodeComboBox, _qMRMLCheckableNodeComboBox)
+_QMRML = (_qMRMLWidget, _qMRMLNodeComboBox)
 for _base in (*_CTK, *_QMRML):
     WIDGETS[_base.__name__[1:]] = like_pythonqt(_base)
 

@@ -2,7 +2,6 @@
 
 import unittest
 
-import qt
 import slicer
 
 
@@ -19,19 +18,34 @@ class MedFusePanelTest(unittest.TestCase):
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
         self.parameters.fixedVolume = volume
         self.parameters.seed = 7
-        self.parameters.windows = "brain"
-        self.parameters.foregroundOpacity = 0.25
-        self.assertEqual(self.widget.ui.fixedSelector.currentNode(), volume)
+        self.parameters.modalities = ["CT"]
+        self.parameters.windows = ["brain"]
+        self.parameters.fixedOpacity = 0.25
+        row = self.widget.volumeRows.frames[0]
+        self.assertEqual(row.node.currentNode(), volume)
+        self.assertEqual(row.role.currentText, "fixed")
+        self.assertEqual(row.modality.currentData, "CT")
+        self.assertEqual(row.window.currentText, "brain")
         self.assertEqual(self.widget.ui.seedSpinBox.value, 7)
-        self.assertEqual(self.widget.ui.windowsEdit.text, "brain")
-        self.assertAlmostEqual(self.widget.ui.opacitySlider.value, 0.25)
+        self.assertAlmostEqual(self.widget.ui.blendSlider.value, 0.25)
 
     def test_parametersFollowWidgets(self):
-        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MR")
-        self.widget.ui.movingSelector.setCheckState(volume, qt.Qt.Checked)
+        fixed, moving = (
+            slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("CT", "MR")
+        )
+        for volume in (fixed, moving):
+            self.widget.volumeRows.adder.setCurrentNode(volume)
+        row = self.widget.volumeRows.frames[1]
+        row.modality.setCurrentIndex(row.modality.findData("MR"))
+        row.window.setEditText("1%-99%")
         self.widget.ui.hardenCheck.checked = True
-        self.assertEqual(list(self.parameters.movingVolumes), [volume])
+        self.widget.choiceButtons.buttons["careful"].click()
+        self.assertEqual(self.parameters.fixedVolume, fixed)
+        self.assertEqual(list(self.parameters.movingVolumes), [moving])
+        self.assertEqual(list(self.parameters.modalities), ["", "MR"])
+        self.assertEqual(list(self.parameters.windows), ["", "1%-99%"])
         self.assertTrue(self.parameters.hardenTransforms)
+        self.assertEqual((self.parameters.method, self.parameters.preset), ("dip", "balanced"))
 
     def test_applySaysWhatIsMissing(self):
         self.assertFalse(self.widget.ui.applyButton.enabled)
