@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hmac
+import os
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from dicom_factory import write_series
 
 from medfuse import Geometry, InputVolume, Recipe, Study, read_volume
 from medfuse.batch import find_studies, read_table, write_table
+from medfuse.batch.finding.absent import absent_files
 from medfuse.batch.finding.planning import Planned, recipe_of
 from medfuse.batch.finding.pseudonyms import Pseudonyms
 from medfuse.batch.finding.rules import Candidate, Rule
@@ -67,10 +69,104 @@ class TestTable:
         }  # fmt: skip
         assert (b.study, b.overrides) == (Study(tmp_path / "ct2.nii.gz", (tmp_path / "t1.nii.gz",)), {})
 
-    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
     def test_delimiters_and_byte_order_mark(self, tmp_path, delimiter):
         text = "\ufeffstudy,fixed,moving\na,1.nii,2.nii\n\n".replace(",", delimiter)
         assert [one.name for one in read_table(table(tmp_path, text))] == ["a"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "study,fixed,moving\r\na,1.nii,sub/2.nii\r\n",
+            "study,fixed,moving\ra,1.nii,sub/2.nii\r",
+            "\n\nstudy,fixed,moving\na,1.nii,sub/2.nii",
+            "# of the study of 2019\nstudy,fixed,moving\n# later\na,1.nii,sub/2.nii\n",
+            "sep=;\nstudy;fixed;moving\na;1.nii;sub/2.nii\n",
+            '"sep=|"\nstudy|fixed|moving\na|1.nii|sub/2.nii\n',
+            "Study, FIXED ,Moving,,\na,1.nii,sub/2.nii,,\n,,,,\n",
+            "study,fixed,moving\na,1.nii,sub/2.nii,,\n",
+            "\u00a0study,fixed,moving\u00a0\na\u00a0,\u00a01.nii, sub/2.nii\n",
+            "study,fixed,moving\na,1.nii,sub\\2.nii\n",
+            "study,fixed,moving\na,~/1.nii,~\\sub\\2.nii\n",
+            '"study","fixed","moving"\n"a","1.nii","sub/2.nii"\n',
+        ],
+    )
+    def test_tables_as_people_save_them(self, tmp_path, monkeypatch, text):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "t.csv").write_bytes(text.encode())
+        (one,) = read_table(tmp_path / "t.csv")
+        assert one.study == Study(tmp_path / "1.nii", tmp_path / "sub" / "2.nii")
+
+    def test_delimiters_in_quotes_are_no_delimiters(self, tmp_path):
+        text = 'study,fixed,moving,windows\na,"Doe, J/1.nii",2.nii,"CT=-100,200;MR=1%-99%"\n'
+        (one,) = read_table(table(tmp_path, text))
+        assert one.study.fixed.path == tmp_path / "Doe, J" / "1.nii"
+        assert one.overrides == {"windows": ("CT=-100,200", "MR=1%-99%")}
+
+    @pytest.mark.skipif(os.name == "nt", reason="a backslash is no letter there")
+    def test_a_backslash_that_is_in_a_name_is_kept(self, tmp_path):
+        (tmp_path / "a\\b.nii").touch()
+        (one,) = read_table(table(tmp_path, "study,fixed,moving\na,a\\b.nii,c\\b.nii\n"))
+        assert one.study.paths == (tmp_path / "a\\b.nii", tmp_path / "c" / "b.nii")
+
+    def test_lines_are_counted_as_in_the_file(self, tmp_path):
+        text = "# one\n\nstudy,fixed,moving,seed\n# four\na,1,2,\n\nb,1,2,x\n"
+        with pytest.raises(ParameterError, match="line 7: seed"):
+            read_table(table(tmp_path, text))
+
+    @pytest.mark.parametrize(
+        ("stored", "words"),
+        [
+            (b"PK\x03\x04rest", "Excel or OpenDocument workbook.*save it as 'CSV UTF-8'"),
+            (b"\xd0\xcf\x11\xe0rest", "old Excel workbook"),
+            ("study,fixed,moving\n".encode("utf-16"), "in UTF-16"),
+            ("study,fixed,moving\n".encode("utf-16-le"), "UTF-16, perhaps"),
+            ("study,fixed,moving\na,1,2\nb,Mü.nii,2\n".encode("cp1252"), r"line 3\), but in CP-1252"),
+        ],
+    )
+    def test_what_is_no_text_in_utf_8(self, tmp_path, stored, words):
+        (tmp_path / "t.csv").write_bytes(stored)
+        with pytest.raises(ReadError, match=words):
+            read_table(tmp_path / "t.csv")
+
+    def test_the_same_file_twice_and_a_study_of_one_volume(self, tmp_path):
+        text = (
+            "study,fixed,moving,moving2,fixed_volume,moving_volume\na,1.nii,x/../1.nii,,,\n"
+            "b,1.nii,2.nii,2.nii,,\nc,1.nii,,,,\nd,1.nii,1.nii,,1,2\n"
+        )
+        a, b, c, d = read_table(table(tmp_path, text))
+        assert [one.study for one in (a, b, c)] == [None] * 3
+        assert a.problem.startswith("fixed and moving are the same file")
+        assert b.problem.startswith("moving and moving2 are the same file")
+        assert "fusion needs two volumes" in c.problem
+        assert d.study is not None  # two volumes of one 4-D file
+
+    @pytest.mark.parametrize(
+        ("column", "value", "words"),
+        [
+            ("moving_spacing", "a;b", "moving_spacing = 'a;b'.*millimetres"),
+            ("moving_suv", "perhaps", "moving_suv = 'perhaps'.*yes or no"),
+            ("fixed_spacing", "-1", "spacing"),
+        ],
+    )
+    def test_faulty_ways_of_reading(self, tmp_path, column, value, words):
+        with pytest.raises(ParameterError, match=words):
+            read_table(table(tmp_path, f"study,fixed,moving,{column}\na,1,2,{value}\n"))
+
+    def test_absent_files_are_named_with_where_they_may_be(self, tmp_path, monkeypatch):
+        (tmp_path / "tables").mkdir()
+        (tmp_path / "1.nii").touch()
+        (tmp_path / "tables" / "2.nii").touch()
+        monkeypatch.chdir(tmp_path)
+        text = f"study,fixed,moving\na,1.nii,2.nii\nb,2.nii,{tmp_path}/3.nii\nc,2.nii,\n"
+        studies = read_table(table(tmp_path / "tables", text))
+        first, second = absent_files(studies, tmp_path / "tables")
+        base = (tmp_path / "tables").resolve()
+        assert first == (
+            f"a: {base / '1.nii'} does not exist (paths are relative to the folder of the table, {base}; "
+            f"there is {tmp_path / '1.nii'}, relative to the working directory)"
+        )
+        assert second == f"b: {tmp_path.resolve() / '3.nii'} does not exist"
 
     @pytest.mark.parametrize(
         ("text", "error", "words"),
@@ -101,6 +197,8 @@ class TestTable:
         (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(ReadError, match="UTF-8"):
             read_table(tmp_path / "t.csv")
+        with pytest.raises(ReadError, match="cannot read the table"):
+            read_table(tmp_path / "nowhere.csv")
 
     def test_missing_files_leave_a_problem(self, tmp_path):
         text = (
@@ -117,9 +215,9 @@ class TestTable:
             InputVolume(tmp_path / "=1.nii", "CT"),
             (InputVolume("/data/t1.nii", "MR"), InputVolume("/data/t2.nii", transform="/t.tfm")),
         )
-        options = ReadOptions(volume=2)
+        options = ReadOptions(volume=2, spacing=(0.1 + 0.2, 0.5, 3), to_grey=True)
         chosen = Study(
-            InputVolume("/data/ct", reading=ReadOptions(series="7")),
+            InputVolume("/data/ct", reading=ReadOptions(series="7", allow_uneven=True, suv=True)),
             (
                 InputVolume("/data/t1.nii", "", options, "/data/t1.txt", "ras-inverse"),
                 InputVolume(
@@ -335,6 +433,31 @@ class TestBids:
         (found,) = (one for one in find_studies(dataset, "ct", ["ct"]) if one.name == "sub-02")
         assert found.problem == "two rules choose the same volume"
 
+    def test_what_lies_beside_sessions_is_paired_with_them(self, dataset):
+        for name in ("sub-05/ses-a/ct/sub-05_ses-a_ct.nii.gz", "sub-05/anat/sub-05_T1w.nii.gz"):
+            (dataset / name).parent.mkdir(parents=True, exist_ok=True)
+            (dataset / name).touch()
+        (found,) = (one for one in find_studies(dataset, "ct", ["T1w"]) if one.name == "sub-05")
+        assert [path.name for path in found.study.paths] == ["sub-05_ses-a_ct.nii.gz", "sub-05_T1w.nii.gz"]
+        assert found.note == "paired across visits"
+
+    @pytest.mark.parametrize("kind", ["dangling", "annex", "lfs"])
+    def test_content_that_was_not_fetched_is_said(self, dataset, kind):
+        path = dataset / "sub-02/ct/sub-02_ct.nii.gz"
+        path.unlink()
+        if kind == "dangling":
+            path.symlink_to(dataset / ".git" / "annex" / "objects" / "x")
+        else:
+            first = {"annex": "../.git/annex/objects/x", "lfs": "version https://git-lfs.github.com/spec/v1"}
+            path.write_text(first[kind] + "\n")
+        (found,) = (one for one in find_studies(dataset, "ct", ["T1w"]) if one.name == "sub-02")
+        assert found.study is None
+        assert f"fixed: sub-02_ct.nii.gz is a {'link' if kind == 'dangling' else 'pointer'}" in found.problem
+
+    def test_files_are_chosen_by_their_names_too(self, dataset):
+        found = {one.name: one for one in find_studies(dataset, "*_CT.nii*", ["*run-2_t1w*"])}
+        assert found["sub-01_ses-b"].study.moving[0].path.name == "sub-01_ses-b_run-2_T1w.nii.gz"
+
     def test_an_ambiguous_plan_is_edited_and_read(self, dataset):
         plan = dataset / "plan.csv"
         write_table(find_studies(dataset, "ct", ["T1w"]), plan)
@@ -414,6 +537,15 @@ class TestDicom:
         (found,) = self.find(root, "CT", "MR")
         assert found.study == Study(root / "1", (root / "3",))
 
+    def test_what_medfuse_wrote_is_no_candidate(self, tmp_path):
+        root = tmp_path / "archive"
+        series(root / "1", "X", "1.1", 1, "head", "CT")
+        series(root / "3", "X", "1.1", 3, "T1")
+        ours = {"Manufacturer": "medfuse", "ManufacturerModelName": "medfuse"}
+        series(root / "4", "X", "1.1", 301, "fused MR, not for diagnosis", depth=9, **ours)
+        (found,) = self.find(root, "CT", "MR, most slices")
+        assert found.study == Study(root / "1", (root / "3",))
+
     def test_a_damaged_file_does_not_stop_the_search(self, archive):
         (archive / "a" / "ct" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
         assert any(one.study for one in self.find(archive, "CT, most slices", "MR, description~T1"))
@@ -432,3 +564,73 @@ class TestDicom:
             find_studies(tmp_path / "nowhere")
         with pytest.raises(ParameterError, match="names its files"):
             find_studies(table(tmp_path, "x"), "CT", ["MR"])
+
+
+class TestNamedFiles:
+    """NIfTI and other files of each patient, chosen by patterns of their names."""
+
+    def find(self, root, *rules):
+        return find_studies(root, rules[0], rules[1:], root.parent / "key")
+
+    def made(self, root, *names):
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+        return root
+
+    def test_a_folder_for_each_patient(self, tmp_path):
+        root = self.made(
+            tmp_path / "data",
+            *(
+                "DOE/head_ct.nii.gz",
+                "DOE/x_T1.nii.gz",
+                "DOE/x_T1.json",
+                "ROE/a/head_ct.nrrd",
+                "ROE/a/t_t1.mha",
+            ),
+            *("POE/p_ct.nii", "POE/p_t1.nii", "POE/q_t1.nii", "MOE/p_ct.nii"),
+        )
+        found = self.find(root, "*_ct*", "*_t1*")
+        doe, roe = (one.study for one in found if one.study)
+        assert doe.paths == (root / "DOE/head_ct.nii.gz", root / "DOE/x_T1.nii.gz")
+        assert roe.paths == (root / "ROE/a/head_ct.nrrd", root / "ROE/a/t_t1.mha")
+        (several,) = (one for one in found if "2 match '*_t1*'" in one.problem)
+        assert [Path(choice.partition(": ")[2]).name for choice in several.choices] == [
+            "p_t1.nii",
+            "q_t1.nii",
+        ]
+        assert sum("nothing matches '*_t1*'" in one.problem for one in found) == 1
+        assert all(re.fullmatch("P[0-9a-f]{10}", one.name) for one in found)
+        for one in found:  # what goes into results names nobody
+            assert not re.search("[DRPM]OE|p_ct", " ".join((one.name, *one.labels, one.note, one.problem)))
+
+    def test_all_files_in_one_folder(self, tmp_path):
+        names = ("p01_ct.nii.gz", "p01_t1.nii.gz", "p02_t1.nii.gz", "p02_CT.nii.gz", "p03_ct.nii.gz")
+        root = self.made(tmp_path / "data", *names)
+        studies = [one.study for one in self.find(root, "*_ct*", "*_t1*")]
+        assert sorted([path.name for path in one.paths] for one in studies if one) == [
+            ["p01_ct.nii.gz", "p01_t1.nii.gz"],
+            ["p02_CT.nii.gz", "p02_t1.nii.gz"],
+        ]
+        assert studies.count(None) == 1
+
+    def test_results_are_not_chosen(self, tmp_path):
+        root = self.made(
+            tmp_path / "data",
+            *("p1/a_ct.nii", "p1/a_t1.nii", "p1/out/registered/moving_1_ct.nii", "p1/out/fused_t1.nii"),
+            *("p1/out/provenance.json", "p1/out/recipe.toml"),
+            *("p2/s_provenance.json", "p2/s_recipe.toml", "p2/s_space-fixed_desc-fixed_ct.nii"),
+        )
+        (found,) = self.find(root, "*_ct*", "*_t1*")
+        assert found.study == Study(root / "p1/a_ct.nii", root / "p1/a_t1.nii")
+
+    def test_refusals(self, tmp_path):
+        root = self.made(tmp_path / "data", "a/x.txt")
+        with pytest.raises(ReadError, match=r"holds no volumes"):
+            self.find(root, "*_ct*", "*_t1*")
+        with pytest.raises(ParameterError, match="--key"):
+            find_studies(root, "*_ct*", ["*_t1*"])
+        with pytest.raises(UnknownNameError, match="kind"):
+            self.find(root, "*_ct*", "T1")
+        with pytest.raises(ReadError, match=r"chosen by their names, such as --fixed"):
+            self.find(root, "CT", "MR")

@@ -267,6 +267,13 @@ class TestRedaction:
             ("series 1.2.840.10008.5 of 1.2.3", "series <uid> of 1.2.3"),
             ("t1.nii is not ct.nii, xct.nii is", "<file> is not <file>, xct.nii is"),
             ("see p 2 of the manual", "see <file> of the manual"),
+            (
+                "/mnt/J Doe/x.nii.gz is a pointer: get it from https://example.org/doc#a or give --series",
+                "<path> is a pointer: get it from https://example.org/doc#a or give --series",
+            ),
+            ("no /mnt/J Doe/key see https://example.org/a", "no <path> https://example.org/a"),
+            ("/mnt/a.txt of J/Doe.dcm: no", "<path>: no"),  # what follows may be of the path too
+            ("/mnt/J.Doe Smith/a.nii.gz. Give --volume", "<path>. Give --volume"),
         ],
     )
     def test_roles_paths_names_and_uids(self, message, words):

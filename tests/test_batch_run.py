@@ -193,6 +193,9 @@ class TestSecondStart:
         assert self.start(cohort, out, replace(RECIPE, seed=2)) == ["done", "kept", "kept"]
         shutil.rmtree(out / "s01")
         assert self.start(cohort[1:2], out, replace(RECIPE, seed=2)) == ["done"]
+        chosen = [row["study"] for row in table(out / "results.csv") if row["set"] == "method"]
+        assert chosen == ["s01", "s00", "s02"]  # the rows of the others are not lost
+        assert all(f"{name}/report.html" in (out / "index.html").read_text() for name in chosen)
 
     def test_a_detached_header_is_more_than_itself(self, volumes, tmp_path):
         import SimpleITK as sitk

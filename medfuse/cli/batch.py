@@ -42,14 +42,18 @@ app = typer.Typer(
 )
 
 _SOURCE = typer.Argument(
-    metavar="SOURCE", help="A table (CSV or TSV), a BIDS dataset, or a folder of DICOM files."
+    metavar="SOURCE",
+    help="A table (CSV or TSV), a BIDS dataset, a folder of DICOM files, or one of files of each patient.",
 )
 _FIXED = typer.Option(
-    metavar="RULE", help='Which volume of a folder is the fixed one, such as "CT, most slices" (BIDS: ct).'
+    metavar="RULE",
+    help='Which volume of a folder is the fixed one, such as "CT, most slices" (BIDS: ct; '
+    'NIfTI files: "*_ct*").',
 )
 _MOVING = typer.Option(
     metavar="RULE",
-    help='Which is the moving one, such as "MR, description~T1" (BIDS: T1w); repeatable for more.',
+    help='Which is the moving one, such as "MR, description~T1" (BIDS: T1w; NIfTI files: "*_t1*"); '
+    "repeatable for more.",
 )
 _KEY = typer.Option(
     metavar="FILE",
@@ -79,6 +83,7 @@ def plan(
         typer.echo(f"{one.name:{width}}  {_line(one)}")
     undecided = sum(not one.study for one in studies)
     typer.echo(f"{len(studies)} studies, {undecided} of them not decided")
+    _say_absent(source, studies)
     if table:
         write_table(studies, table, overwrite)
         typer.echo(f"written to {table}" + (": fill in what is not decided and run it" if undecided else ""))
@@ -148,6 +153,10 @@ def run(
     # A folder may take minutes to look through; for a program, the fraction is that of the studies alone.
     searching = progress if progress is ProgressStyle.bar and source.is_dir() else ProgressStyle.none
     studies = _find(source, fixed, moving, key, searching)
+    for one in studies:
+        if not one.study:
+            typer.echo(f"not decided, will not run: {one.name}: {one.problem}", err=True)
+    _say_absent(source, studies)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a queueing system stops politely
     try:
         with reporter(progress, cancel_file) as report:
@@ -194,6 +203,15 @@ def _find(
 
     with reporter(style) as report:
         return find_studies(source, fixed, moving or (), key, report)
+
+
+def _say_absent(source: Path, studies: list[Planned]) -> None:
+    """Name the files that are not there, on the terminal alone: paths may name people."""
+    from ..batch.finding.absent import absent_files
+
+    if source.is_file():
+        for line in absent_files(studies, source.absolute().parent):
+            typer.echo(f"missing: {line}", err=True)
 
 
 def _line(one: Planned) -> str:

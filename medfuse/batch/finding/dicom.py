@@ -15,6 +15,7 @@ from ...errors import ReadError
 from ...io.dicom import looks_like_dicom
 from ...io.dicom.discovery import Series
 from ...io.dicom.headers import DicomHeader, read_header
+from ...io.dicom.identity import is_ours
 from ...io.files import files_below
 from ...progress import Progress, ignore
 from .pseudonyms import Pseudonyms
@@ -44,8 +45,8 @@ class _Summary:
 def dicom_candidates(root: Path, progress: Progress = ignore) -> list[Candidate]:
     """The series below a folder that can be volumes.
 
-    Localizers, reports, pictures of screens and the like are no candidates.  Damaged files are left to
-    the reader, which refuses the series that they belong to.
+    Localizers, reports, pictures of screens and the like are no candidates, nor is what medfuse wrote.
+    Damaged files are left to the reader, which refuses the series that they belong to.
 
     Raises
     ------
@@ -54,7 +55,10 @@ def dicom_candidates(root: Path, progress: Progress = ignore) -> list[Candidate]
     """
     found = _scan(root, progress)
     if not found:
-        raise ReadError(f"{root}: holds no DICOM series that can be volumes, and is no BIDS dataset")
+        raise ReadError(
+            f"{root}: holds no DICOM series that can be volumes, and is no BIDS dataset; volumes in other "
+            'files are chosen by their names, such as --fixed "*_ct*" --moving "*_t1*"'
+        )
     inside = _series_inside(root, found)
     births: dict[str, set[str]] = {}
     for one in found.values():
@@ -69,7 +73,7 @@ def _scan(root: Path, progress: Progress) -> dict[str, _Summary]:
         if i % 50 == 0:
             progress(i / len(files), f"{i} of {len(files)} files looked at, {len(found)} series")
         header = _header(file)
-        if header is None or Series("", (header,)).refusal:
+        if header is None or is_ours(header.values) or Series("", (header,)).refusal:
             continue
         uid = header.get("SeriesInstanceUID", "")
         one = found.setdefault(uid, _Summary(header))

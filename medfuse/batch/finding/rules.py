@@ -7,6 +7,7 @@ A rule is a list of terms, separated by commas, that must all hold:
 ``description~T1``     the value contains the text (case does not matter); ``!~``: it does not
 ``number=3``           the value is this; ``!=``: it is not
 ``slices>20``          likewise ``<``, ``>=``, ``<=``, for numbers
+``*_ct*``              the name of the file is like that: ``*`` for anything, ``?`` for one letter
 ``most slices``        of those left, the one with the largest value; ``fewest``: the smallest
 =====================  ==========================================================================
 
@@ -19,12 +20,13 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import ParameterError, UnknownNameError
 
-__all__ = ["Candidate", "Choice", "Rule"]
+__all__ = ["Candidate", "Choice", "Rule", "like"]
 
 _LISTED = 6  # candidates in a message
 
@@ -104,14 +106,21 @@ class Rule:
                 extreme = (max if found[1].lower() == "most" else min, found[2].lower())
             elif found := _COMPARISON.fullmatch(term):
                 terms.append(_checked(text, _Term(found[1].lower(), found[2], found[3].strip())))
+            elif _PATTERN.fullmatch(term):
+                terms.append(_Term("file", "like", term))
             elif re.fullmatch(r"\w+", term):
                 terms.append(_Term("kind", "=", term))
             else:
                 raise ParameterError(
                     f"rule {text!r}: cannot understand {term!r}; expected terms such as CT, description~T1, "
-                    "number=3, slices>20 or 'most slices', separated by commas"
+                    "number=3, slices>20, *_ct* or 'most slices', separated by commas"
                 )
         return cls(text, tuple(terms), extreme)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What it asks of the name of a file."""
+        return tuple(term.wanted for term in self.terms if term.sign == "like")
 
     def check_keys(self, known: Iterable[str]) -> None:
         """Refuse a key that no volume has: a rule with a typing error would match nothing, or everything.
@@ -143,6 +152,7 @@ class Rule:
 
 
 _EXTREME = re.compile(r"(most|fewest)\s+(\w+)", re.IGNORECASE)
+_PATTERN = re.compile(r"(?=.*[*?])[^\s,<>=~]+")
 _COMPARISON = re.compile(r"(\w+)\s*(!~|~|>=|<=|!=|=|>|<)\s*(.+)")
 
 
@@ -163,6 +173,11 @@ def _contains(value: Value, wanted: str) -> bool:
     return wanted.casefold() in str(value).casefold()
 
 
+def like(value: Value, wanted: str) -> bool:
+    """Whether a name is like a pattern with ``*`` and ``?``, whatever the capitals."""
+    return fnmatchcase(str(value).casefold(), wanted.casefold())
+
+
 def _compared(compare: Callable[[float, float], bool]) -> Callable[[Value, str], bool]:
     return lambda value, wanted: compare(_number(value), float(wanted))
 
@@ -170,6 +185,7 @@ def _compared(compare: Callable[[float, float], bool]) -> Callable[[Value, str],
 _SIGNS: Mapping[str, Callable[[Value, str], bool]] = {
     "=": _equal,
     "!=": lambda value, wanted: not _equal(value, wanted),
+    "like": like,
     "~": _contains,
     "!~": lambda value, wanted: not _contains(value, wanted),
     ">": _compared(operator.gt),

@@ -1,4 +1,4 @@
-"""Which studies there are: in a table, a BIDS dataset, or a folder of DICOM files."""
+"""Which studies there are: in a table, a BIDS dataset, or a folder of DICOM or other files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...errors import ParameterError, ReadError
 from ...progress import Progress, ignore
 from .bids import bids_candidates, bids_name, is_bids
 from .dicom import KEYS, DicomNames, dicom_candidates
+from .named_files import FileNames, named_candidates
 from .pairing import pair
 from .planning import Planned, check_names
 from .pseudonyms import Pseudonyms
@@ -30,12 +31,13 @@ def find_studies(
     Parameters
     ----------
     source:
-        A CSV or TSV table, a BIDS dataset, or a folder of DICOM files in any order.
+        A CSV or TSV table, a BIDS dataset, a folder of DICOM files in any order, or one with NIfTI and
+        other files of each patient, which rules choose by their names.
     fixed, moving:
         Rules that choose each volume of a folder, see :mod:`medfuse.batch.finding.rules`.
     key:
-        File with the key of the pseudonyms (made if it does not exist); needed for DICOM, and for
-        tables that do not name their studies.
+        File with the key of the pseudonyms (made if it does not exist); needed for folders
+        without BIDS, and for tables that do not name their studies.
     progress:
         Called with (fraction, message) while headers are read.
 
@@ -62,10 +64,16 @@ def find_studies(
     if not fixed or not moving:
         raise ParameterError(
             "a folder needs rules for the fixed and the moving volume, such as "
-            '--fixed "CT, most slices" --moving "MR, description~T1" (BIDS: --fixed ct --moving T1w)'
+            '--fixed "CT, most slices" --moving "MR, description~T1" (BIDS: --fixed ct --moving T1w; '
+            'files of each patient: --fixed "*_ct*" --moving "*_t1*")'
         )
     rules = [Rule.parse(text) for text in (fixed, *moving)]
-    studies = _in_bids(source, rules) if is_bids(source) else _in_dicom(source, rules, pseudonyms, progress)
+    if is_bids(source):
+        studies = _in_bids(source, rules)
+    elif any(rule.patterns for rule in rules):
+        studies = _in_files(source, rules, _given(pseudonyms))
+    else:
+        studies = _in_dicom(source, rules, _given(pseudonyms), progress)
     check_names(studies)
     return studies
 
@@ -79,14 +87,24 @@ def _in_bids(source: Path, rules: Sequence[Rule]) -> list[Planned]:
     return pair(candidates, rules, bids_name)
 
 
-def _in_dicom(
-    source: Path, rules: Sequence[Rule], pseudonyms: Pseudonyms | None, progress: Progress
-) -> list[Planned]:
+def _given(pseudonyms: Pseudonyms | None) -> Pseudonyms:
     if pseudonyms is None:
         raise ParameterError(
-            "DICOM studies get pseudonyms, and these need a key: give --key FILE "
+            "studies of a folder without BIDS get pseudonyms, and these need a key: give --key FILE "
             "(made if it is not there; keep it)"
         )
+    return pseudonyms
+
+
+def _in_files(source: Path, rules: Sequence[Rule], pseudonyms: Pseudonyms) -> list[Planned]:
+    for rule in rules:
+        rule.check_keys(("file",))
+    return pair(named_candidates(source, rules), rules, FileNames(pseudonyms))
+
+
+def _in_dicom(
+    source: Path, rules: Sequence[Rule], pseudonyms: Pseudonyms, progress: Progress
+) -> list[Planned]:
     for rule in rules:
         rule.check_keys(KEYS)
     return sorted(

@@ -12,19 +12,23 @@ convention``
 ``landmarks_moving``
 ``fixed_series``,       series (UID or number) where a folder holds several; ``moving_series``,
 ``fixed_volume``        ``moving_volume``, ``moving_series2``, …; volume of a 4-D file, from 1
+``fixed_spacing``       mm of a pixel, such as ``0.5,0.5,3``; ``moving_spacing``, …
+``fixed_suv``,          yes or no, as the options of ``medfuse fuse``; ``moving_suv``, …
+``fixed_allow_uneven``,
+``fixed_to_grey``
 ``note``, ``problem``,  for people, who choose among ``choices`` where a plan could not decide; not
 ``choices``             read
 any field of a recipe   what differs for this study; empty cells differ in nothing
 ``parameters.NAME``     likewise a parameter of the method
 ======================  =============================================================================
 
-Paths may be relative to the folder of the table.
+Paths may be relative to the folder of the table, begin with ``~``, and have backslashes.
 """
 
 from __future__ import annotations
 
 import csv
-import io
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -39,22 +43,25 @@ from ...study import InputVolume, Study
 from ..csv_cells import cell
 from .planning import Planned, check_names
 from .pseudonyms import Pseudonyms
+from .table_text import read_cells
 
 __all__ = ["read_table", "write_table"]
 
 _WORDY = ("note", "problem", "choices")
-_OWN = ("study", "fixed", "fixed_series", "fixed_volume", "modalities", *_WORDY)
+_READING = tuple(one.name for one in fields(ReadOptions))
+_OWN = ("study", "fixed", *(f"fixed_{name}" for name in _READING), "modalities", *_WORDY)
 _STEMS = (
     "moving",
     "initial_transform",
     "transform_convention",
     "landmarks_fixed",
     "landmarks_moving",
-    "moving_series",
-    "moving_volume",
+    *(f"moving_{name}" for name in _READING),
 )
 _NUMBERED = re.compile(rf"({'|'.join(_STEMS)})([2-9]|[1-9]\d)?")
 _PARAMETER = "parameters."
+_RECIPE = tuple(one.name for one in fields(Recipe))
+_MOST = 99  # moving volumes
 _LISTED = 5  # faults in a message
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -65,7 +72,7 @@ def read_table(path: Path, pseudonyms: Pseudonyms | None = None) -> list[Planned
     Parameters
     ----------
     path:
-        CSV with ``,`` or ``;``, or TSV, in UTF-8, with a header.
+        CSV with ``,``, ``;`` or ``|``, or TSV, in UTF-8, with a header; see :mod:`.table_text`.
     pseudonyms:
         For rows without a name.
 
@@ -76,7 +83,8 @@ def read_table(path: Path, pseudonyms: Pseudonyms | None = None) -> list[Planned
     ParameterError
         If rows are faulty; the message has their line numbers.
     """
-    header, rows = _rows(path)
+    known = (*_OWN, *(_nth(stem, i) for stem in _STEMS for i in range(_MOST)), *_RECIPE)
+    header, rows = read_cells(path, known)
     _check_columns(path, header)
     studies, faults = [], []
     for line, row in rows:
@@ -113,28 +121,6 @@ def write_table(studies: Sequence[Planned], path: Path, overwrite: bool = False)
         table.writerows([[row.get(column, "") for column in columns] for row in rows])
 
 
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReadError(f"cannot read the table {path}: {error}; expected CSV or TSV in UTF-8") from error
-    first = text.partition("\n")[0]
-    delimiter = max("\t;,", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [name.strip() for name in next(reader, [])]
-    rows = []
-    for values in reader:
-        if not any(value.strip() for value in values):
-            continue
-        if len(values) > len(header):
-            raise ReadError(
-                f"{path}: line {reader.line_num} has {len(values)} cells for {len(header)} columns; "
-                "put cells that hold the delimiter in quotes"
-            )
-        rows.append((reader.line_num, dict(zip(header, (v.strip() for v in values), strict=False))))
-    return header, rows
-
-
 def _check_columns(path: Path, header: Sequence[str]) -> None:
     for needed in ("fixed", "moving"):
         if needed not in header:
@@ -142,14 +128,13 @@ def _check_columns(path: Path, header: Sequence[str]) -> None:
                 f"{path}: has no column {needed!r}; expected study, fixed, moving, moving2, … and has "
                 f"{', '.join(header) or 'nothing'}"
             )
-    recipe_fields = [one.name for one in fields(Recipe)]
     for i, name in enumerate(header):
         if name in header[:i]:
             raise ReadError(f"{path}: has the column {name!r} twice; take one away")
         if not (name in _OWN or _NUMBERED.fullmatch(name) or name.startswith(_PARAMETER)) and (
-            name not in recipe_fields or name == "parameters"
+            name not in _RECIPE or name == "parameters"
         ):
-            choices = (*_OWN, *_STEMS, *recipe_fields, _PARAMETER + "NAME")
+            choices = (*_OWN, *_STEMS, *_RECIPE, _PARAMETER + "NAME")
             raise UnknownNameError(f"column of {path}:", name, choices)
 
 
@@ -165,12 +150,40 @@ def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) 
         name = "S" + pseudonyms.name("files", *given)
     note, problem = row.get("note", ""), row.get("problem", "")
     if len(given) < 2 or not all(given):
-        problem = problem or "no file for the fixed or the moving volume"
+        problem = problem or "no file for the fixed or the moving volume: fusion needs two volumes or more"
         return Planned(name, None, _overrides(row), note=note, problem=problem)
     modalities = _modalities(row, len(given))
-    fixed = InputVolume(base / given[0], modalities[0], _reading(row, "fixed_series", "fixed_volume"))
+    fixed = InputVolume(_file(base, given[0]), modalities[0], _reading(row, "fixed_{}"))
     others = [_moving(row, i, base, modality) for i, modality in enumerate(modalities[1:])]
+    if twice := _twice([fixed, *others]):
+        return Planned(name, None, _overrides(row), note=note, problem=twice)
     return Planned(name, Study(fixed, others), _overrides(row), note=note)
+
+
+def _twice(volumes: Sequence[InputVolume]) -> str:
+    """Which two volumes of a study are one and the same, in words; "" if none are."""
+    seen: dict[tuple[Path, ReadOptions], str] = {}
+    for i, one in enumerate(volumes):
+        column = "fixed" if i == 0 else _nth("moving", i - 1)
+        other = seen.setdefault((one.path.resolve(), one.reading), column)
+        if other != column:
+            return f"{other} and {column} are the same file: a volume is not fused with itself"
+    return ""
+
+
+def _file(base: Path, text: str) -> Path:
+    """A cell as a path: relative to ``base``, ``~`` for the home folder, backslashes as on Windows."""
+    path = base / _expanded(text)
+    if os.sep == "/" and "\\" in text and not path.exists():
+        path = base / _expanded(text.replace("\\", "/"))
+    return path
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody of that name: a file whose name begins so
+        return Path(text)
 
 
 def _modalities(row: Mapping[str, str], count: int) -> list[str]:
@@ -186,20 +199,40 @@ def _modalities(row: Mapping[str, str], count: int) -> list[str]:
 def _moving(row: Mapping[str, str], i: int, base: Path, modality: str) -> InputVolume:
     transform = row.get(_nth("initial_transform", i), "")
     return InputVolume(
-        base / row[_nth("moving", i)],
+        _file(base, row[_nth("moving", i)]),
         modality,
-        _reading(row, _nth("moving_series", i), _nth("moving_volume", i)),
-        base / transform if transform else None,
+        _reading(row, _nth("moving_{}", i)),
+        _file(base, transform) if transform else None,
         row.get(_nth("transform_convention", i), ""),
         _landmarks(row, i, base),
     )
 
 
-def _reading(row: Mapping[str, str], series: str, volume: str) -> ReadOptions:
-    number = row.get(volume, "")
-    if number and not number.isdecimal():
-        raise ParameterError(f"{volume} = {number!r}: expected a whole number from 1")
-    return ReadOptions(row.get(series) or None, int(number) if number else None)
+def _reading(row: Mapping[str, str], column: str) -> ReadOptions:
+    """What the cells of a volume say of how it is read; ``column`` with ``{}`` for the option."""
+    cells = {name: (column.format(name), row.get(column.format(name), "")) for name in _READING}
+    said = {name: _option(name, *cell) for name, cell in cells.items() if cell[1]}
+    return ReadOptions(**said)
+
+
+def _option(name: str, column: str, text: str) -> Any:
+    if name == "series":
+        return text
+    if name == "spacing":
+        return _spacing(column, text)
+    if name == "volume":
+        if not text.isdecimal():
+            raise ParameterError(f"{column} = {text!r}: expected a whole number from 1")
+        return int(text)
+    return _typed(column, text, bool)
+
+
+def _spacing(column: str, text: str) -> tuple[float, ...]:
+    try:
+        steps = tuple(float(word) for word in re.split("[,;]", text))
+    except ValueError:
+        raise ParameterError(f"{column} = {text!r}: expected millimetres, such as 0.5,0.5,3") from None
+    return steps * 2 if len(steps) == 1 else steps
 
 
 def _landmarks(row: Mapping[str, str], i: int, base: Path) -> tuple[Path, Path] | None:
@@ -207,12 +240,12 @@ def _landmarks(row: Mapping[str, str], i: int, base: Path) -> tuple[Path, Path] 
     fixed, moving = (row.get(name, "") for name in names)
     if bool(fixed) != bool(moving):
         raise ParameterError(f"only one of {names[0]} and {names[1]} is given; landmarks need both")
-    return (base / fixed, base / moving) if fixed else None
+    return (_file(base, fixed), _file(base, moving)) if fixed else None
 
 
 def _numbered(row: Mapping[str, str], stem: str) -> list[str]:
     """Values of ``stem``, ``stem2``, … up to the last that is not empty."""
-    values = [row.get(_nth(stem, i), "") for i in range(99)]
+    values = [row.get(_nth(stem, i), "") for i in range(_MOST)]
     while values and not values[-1]:
         values.pop()
     return values
@@ -266,7 +299,7 @@ def _cells_of(study: Study, base: Path) -> dict[str, str]:
     cells = {
         "fixed": _path(study.fixed.path, base),
         "modalities": ";".join(modalities) if any(modalities) else "",
-        **_choices_of(study.fixed.reading, "fixed_series", "fixed_volume"),
+        **_choices_of(study.fixed.reading, "fixed_{}"),
     }
     for i, one in enumerate(study.moving):
         cells |= _moving_cells(one, i, base)
@@ -281,12 +314,15 @@ def _moving_cells(one: InputVolume, i: int, base: Path) -> dict[str, str]:
         _nth("transform_convention", i): one.convention,
         _nth("landmarks_fixed", i): fixed,
         _nth("landmarks_moving", i): moving,
-        **_choices_of(one.reading, _nth("moving_series", i), _nth("moving_volume", i)),
+        **_choices_of(one.reading, _nth("moving_{}", i)),
     }
 
 
-def _choices_of(options: ReadOptions, series: str, volume: str) -> dict[str, str]:
-    return {series: options.series or "", volume: str(options.volume or "")}
+def _choices_of(options: ReadOptions, column: str) -> dict[str, str]:
+    """The cells of what :func:`_reading` reads."""
+    spacing = ",".join(repr(step) for step in options.spacing or ())
+    given = {**options.given(), **({"spacing": spacing} if spacing else {})}
+    return {column.format(name): cell(value) for name, value in given.items()}
 
 
 def _nth(stem: str, i: int) -> str:
@@ -294,10 +330,10 @@ def _nth(stem: str, i: int) -> str:
 
 
 def _path(path: Path, base: Path) -> str:
-    """Relative where it lies below the table; never the beginning of a formula."""
+    """Relative where it lies below the table; never the beginning of a formula or of a home folder."""
     absolute = path.absolute()
     text = absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(absolute)
-    return f"./{text}" if cell(text) != text else text
+    return f"./{text}" if cell(text) != text or text.startswith("~") else text
 
 
 def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from secrets import token_hex
 
@@ -95,6 +96,12 @@ class OutputFolder:
         except (OSError, ValueError):
             return None
         return row if isinstance(row, dict) and row.get("study") == name else None
+
+    def earlier(self, names: Collection[str]) -> list[Row]:
+        """What is known of the finished studies but those of ``names``, as rows that were kept."""
+        others = sorted(path.stem for path in self.records.glob("*.json") if path.stem not in names)
+        found = (self.record(name) for name in others)
+        return [{**row, "status": "kept"} for row in found if row is not None]
 
     def check_free_for(self, name: str) -> None:
         """Refuse a study whose folder holds something that no batch has written.

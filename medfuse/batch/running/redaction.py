@@ -11,8 +11,14 @@ from ...io.files import files_below, one_line
 __all__ = ["redacted"]
 
 _LIMIT = 600
+_PART = r"(?:(?!\shttps?://)[^/\\:;,'\"<>])+"  # a name may hold blanks; an address after it is none of it
+_SUFFIX = (
+    r"\.(?:nii|gz|nrrd|nhdr|mh[ad]|mg[hz]|dcm|tfm|h5|mat|txt|lta|dat|f?csv|tsv|json|toml|png|tiff?|jpe?g|zip)"
+)
 _PATH = re.compile(
-    r"(https?://\S+)|(?<![\w.>])(?:[A-Za-z]:)?[/\\](?!\s)[^/\\:;,'\"<>]+(?:[/\\][^/\\:;,'\"<>]+)*[/\\]?"
+    r"(https?://\S+)|(?<![\w.>])(?:[A-Za-z]:)?[/\\](?!\s)(?:"
+    rf"(?:{_PART}[/\\])*?{_PART}?{_SUFFIX}(?!\w|\.\w)(?![^:;,'\"<>]*[/\\])"  # what follows is no path
+    rf"|{_PART}(?:[/\\]{_PART})*[/\\]?)"
 )
 """A path, or as its first group an address on the web, which tells where to get something."""
 _UID = re.compile(r"\b[0-9]+(?:\.[0-9]+){4,}\b")

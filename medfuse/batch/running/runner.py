@@ -68,7 +68,8 @@ def run_batch(
 ) -> BatchResult:
     """Run studies, each in a worker process of its own, and write tables and a page over all.
 
-    Studies whose result is there already, with the same recipe and the same inputs, are kept.  A study
+    Studies whose result is there already, with the same recipe and the same inputs, are kept, and the tables
+    and the page go on to show those of other studies that an earlier batch left in the folder.  A study
     that fails becomes a row; one whose process dies is tried once more.
 
     Parameters
@@ -139,7 +140,8 @@ def run_batch(
             close_children(run.token)
             batch_folder.clear_work()  # what killed workers had half done
             rows, not_run = run.rows(), run.not_run()
-            write_outputs(batch_folder.root, rows, not_run)
+            earlier = batch_folder.earlier({one.name for one in studies})
+            write_outputs(batch_folder.root, (*rows, *earlier), not_run)
     if not_run:
         raise WriteError(
             f"{batch_folder.lock} was taken away while the batch ran: {len(not_run)} studies were not run; "

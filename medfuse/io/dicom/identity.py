@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "has_frame_of_reference",
+    "is_ours",
     "new_uid",
     "notes_on_patients",
     "notes_on_writing",
     "put_equipment",
     "put_identity",
 ]
+
+_OURS = "medfuse"
 
 _BLANK_ALLOWED = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -50,9 +53,14 @@ def put_equipment(dataset: Dataset) -> None:
     """Who made the object."""
     from ...version import __version__
 
-    dataset.Manufacturer = "medfuse"
-    dataset.ManufacturerModelName = "medfuse"
+    dataset.Manufacturer = _OURS
+    dataset.ManufacturerModelName = _OURS
     dataset.SoftwareVersions = __version__
+
+
+def is_ours(values: Mapping[str, Any]) -> bool:
+    """Whether header values by keyword say that medfuse made the object."""
+    return values.get("Manufacturer") == values.get("ManufacturerModelName") == _OURS
 
 
 def new_uid() -> str:
