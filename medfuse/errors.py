@@ -12,6 +12,7 @@
     │   └── UnknownNameError    a method, metric, preset or parameter that does not exist
     ├── DeviceError             a compute device that is not there, or has too little memory
     ├── DependencyError         an optional package that is not installed
+    ├── PluginError             a method or metric of another package that cannot be used
     └── WeightsError            pretrained weights that are missing or damaged
 
     Cancelled                   the user asked to stop; not an error, hence outside the tree
@@ -32,6 +33,7 @@ __all__ = [
     "GeometryError",
     "MedfuseError",
     "ParameterError",
+    "PluginError",
     "ReadError",
     "RegistrationError",
     "SeriesError",
@@ -90,6 +92,10 @@ class DeviceError(MedfuseError):
 
 class DependencyError(MedfuseError):
     """An optional package is needed and not installed."""
+
+
+class PluginError(MedfuseError):
+    """A method or metric that another package registers cannot be loaded, or is none."""
 
 
 class WeightsError(MedfuseError):

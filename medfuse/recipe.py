@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from .errors import ParameterError, ReadError, UnknownNameError
+from .errors import ParameterError, UnknownNameError
 from .fusion import METHODS, FusionMethod, make_method, parameters_of
+from .io.files import one_line
+from .io.records import checked, read_parsed, write_text
 from .metrics import PROFILES
 from .noise import CHOICES, DENOISERS
 from .registration import KINDS, PRESETS
@@ -26,6 +28,9 @@ poses, ``header`` trusts the headers roughly, ``auto`` does so where both name o
 
 INTERPOLATIONS = ("linear", "bspline", "nearest")
 """Those of :data:`medfuse.resampling.INTERPOLATIONS` that suit pictures."""
+
+_Parameters = Mapping[str, str | int | float | bool]
+_LARGEST_SEED = 2**31 - 1  # ITK takes no larger one
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,10 @@ class Recipe:
     keep_identifiers: bool = False
 
     def __post_init__(self) -> None:
+        for name, kind in {**get_type_hints(type(self)), "parameters": _Parameters}.items():
+            value = checked(getattr(self, name), kind, f"recipe field {name}")
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "method", METHODS.key_of(self.method))
-        object.__setattr__(self, "parameters", dict(self.parameters))
-        object.__setattr__(self, "windows", tuple(self.windows))
-        object.__setattr__(self, "colour_maps", tuple(self.colour_maps))
         choices = {
             "registration": KINDS,
             "registration_preset": ("auto", *PRESETS),
@@ -116,8 +121,10 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise UnknownNameError(name.replace("_", " "), getattr(self, name), known)
         parse_grid(self.grid)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 1:
-            raise ParameterError(f"seed {self.seed!r}: expected a whole number of at least 1")
+        if not 1 <= self.seed <= _LARGEST_SEED:
+            raise ParameterError(
+                f"seed {one_line(self.seed, 20)}: expected a whole number from 1 to {_LARGEST_SEED}"
+            )
 
     def build_method(self) -> FusionMethod:
         """The configured fusion method.
@@ -155,23 +162,15 @@ class Recipe:
             import tomllib
         else:
             import tomli as tomllib
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ReadError(f"cannot read the recipe {path}: {error}") from error
-        return cls.from_mapping(values)
+        return cls.from_mapping(read_parsed(Path(path), "recipe", tomllib.loads, dict[str, Any]))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Recipe:
         """Build a recipe from plain values, as a TOML or JSON file holds them."""
-        default = cls()
         names = [one.name for one in fields(cls)]
-        for name, value in values.items():
+        for name in values:
             if name not in names:
                 raise UnknownNameError("recipe field", name, names)
-            expected = type(getattr(default, name))
-            if not isinstance(value, (list, tuple) if expected is tuple else expected):
-                raise ParameterError(f"recipe field {name} = {value!r}: expected a {expected.__name__}")
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -182,4 +181,4 @@ class Recipe:
         """Write the recipe to a TOML file that :meth:`read` reads back."""
         import tomli_w
 
-        Path(path).write_text(tomli_w.dumps(self.to_mapping()), encoding="utf-8")
+        write_text(path, tomli_w.dumps(self.to_mapping()))

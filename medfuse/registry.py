@@ -6,13 +6,13 @@ imports none of them.  Other packages add theirs through entry points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from .errors import UnknownNameError
+from .errors import PluginError, UnknownNameError
 
 __all__ = ["Registry"]
 
@@ -30,12 +30,17 @@ class Registry(Mapping[str, T], Generic[T]):
         name -> ``"module:object"``.  A built-in name cannot be replaced by an entry point.
     group:
         The entry-point group in which other packages register theirs.
+    fault:
+        Says of an object that another package registers why it cannot stand here; "" if it can.
     """
 
-    def __init__(self, kind: str, table: Mapping[str, str], group: str):
+    def __init__(
+        self, kind: str, table: Mapping[str, str], group: str, fault: Callable[[object], str] = lambda _: ""
+    ):
         self._kind = kind
         self._table = dict(table)
         self._group = group
+        self._fault = fault
         self._loaded: dict[str, T] = {}
 
     @cached_property
@@ -53,10 +58,42 @@ class Registry(Mapping[str, T], Generic[T]):
             module, _, attribute = self._table[name].partition(":")
             found: T = getattr(import_module(module), attribute)
         elif name in self._plugins:
-            found = self._plugins[name].load()
+            found = self._load_plugin(name)
         else:
             raise UnknownNameError(self._kind, name, self)
         return found
+
+    def _load_plugin(self, name: str) -> T:
+        point = self._plugins[name]
+        try:
+            found: T = point.load()
+            fault = self._fault(found)
+        except (Exception, SystemExit) as error:  # the code of others may raise anything
+            raise PluginError(self._refusal(point, f"{type(error).__name__}: {error}")) from error
+        if fault:
+            raise PluginError(self._refusal(point, fault))
+        return found
+
+    def _refusal(self, point: EntryPoint, why: str) -> str:
+        package = f" of the package {point.dist.name}" if point.dist else ""
+        reason = " ".join(why.split())[:200]
+        return (
+            f"{self._kind} {point.name!r}{package} cannot be used ({reason}): mend or uninstall that package"
+        )
+
+    def usable(self) -> tuple[dict[str, T], dict[str, str]]:
+        """All objects by name, and of the names whose plug-in cannot be used what is wrong with it.
+
+        A fault of one package is none of the others: lists show what there is, and only who uses the
+        faulty name gets an error.
+        """
+        found, faults = {}, {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except PluginError as error:
+                faults[name] = str(error)
+        return found, faults
 
     def key_of(self, name: str) -> str:
         """The name as it is registered, for one that differs by its case alone; others as they are."""

@@ -13,7 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 LEVELS = (
-    {"errors", "volume", "transforms", "padding", "progress", "registry", "colour", "sources", "version"},
+    {
+        *("errors", "volume", "transforms", "padding", "progress", "registry", "colour", "sources"),
+        *("version", "memory", "processes"),
+    },
     {"io", "intensity", "landmarks", "models", "noise", "registration", "resampling", "weights", "phantom"},
     {"fusion", "metrics", "training"},
     {"recipe", "study", "pipeline"},

@@ -24,6 +24,7 @@ INSIDE = {
     "io": (
         {"formats", "dicom", "transforms", "landmarks"},
         {"archive", "hashes", "volume_files"},
+        {"reading_apart"},
         {"catalogue"},
     ),
     "registration": ({"pyramid"}, {"linear"}, {"deformable", "without_search", "match"}),

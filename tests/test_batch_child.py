@@ -18,6 +18,7 @@ from medfuse.batch.jobs import Job, Limits
 from medfuse.batch.results.output_folder import OutputFolder
 from medfuse.batch.running import child as children
 from medfuse.batch.running.child import Child, close_children, run_job
+from medfuse.processes import python_calling
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
@@ -37,7 +38,7 @@ def worker(monkeypatch):
     popen, script = subprocess.Popen, ["raise SystemExit"]
 
     def start(command, **options):
-        assert command[1:] == ["-c", children._START]
+        assert command == python_calling("medfuse.batch.running.worker")
         text = "import json, os, signal, sys, time\n" + textwrap.dedent(script[0])
         return popen([sys.executable, "-S", "-c", text], **options)
 

@@ -18,6 +18,22 @@ from medfuse.weights import WEIGHTS
 
 RECIPE = Recipe(method="average", registration="none")
 GRID = Geometry((6, 5, 4), (2.0, 2.0, 3.0))
+FINISHED = {
+    "study": "a",
+    "status": "done",
+    "key": "0",
+    "inputs": ["0" * 64],
+    "report": "a/report.html",
+    "bytes": 1,
+    "thumbnail": "data:image/jpeg;base64,",
+    "method": "average",
+    "registrations": [{"verdict": "given", "reasons": []}],
+    "scores": {"average": {"pe": 0.5, "mi": None}},
+    "warnings": [],
+    "stages": {"read": 0.5},
+    "medfuse": "1.0",
+    "seconds": 1.5,
+}
 POINTS = ((0, 0, 0), (9, 0, 0), (0, 9, 0), (0, 0, 9))
 
 
@@ -169,7 +185,7 @@ class TestOrderOfWriting:
         room = batch.workroom(f"room{key}")
         (room / "result").mkdir()
         (room / "result" / "mark").write_text(key)
-        return room / "result", {"study": "a", "key": key}, room
+        return room / "result", {**FINISHED, "key": key}, room
 
     @staticmethod
     def end_before(monkeypatch, moved, step) -> None:

@@ -327,7 +327,12 @@ class TestFailures:
         ("error", "kind", "message"),
         [
             (ReadError("{fixed}: no header"), "ReadError", "<fixed>: no header"),
-            (MemoryError(), "MemoryError", "there is not enough memory for this study"),
+            (
+                MemoryError(),
+                "MemoryError",
+                "not enough memory: close other programs, raise the limit (ulimit -v), or work on "
+                "fewer voxels (a coarser --grid, smaller volumes, fewer jobs at a time)",
+            ),
             (KeyError("x"), "KeyError", "'x' (at study.py line "),
         ],
     )

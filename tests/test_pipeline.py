@@ -526,7 +526,7 @@ class TestBadInput:
             (["{ct}", "{ct}", *CT_CT, "--window", "bones"], r"unknown window 'bones'"),
             (["{ct}", "{ct}", "--window", "bone"], r"window for CT, but the volumes are 1 OT, 2 OT"),
             (["{ct}", "{ct}", "--profile", "mine"], r"unknown profile 'mine'\. Choose from: ma2021"),
-            (["{ct}", "{ct}", "--seed", "0"], r"seed 0: expected a whole number of at least 1"),
+            (["{ct}", "{ct}", "--seed", "0"], r"seed 0: expected a whole number from 1"),
             (["{ct}", "{ct}", "--modality", "CT"], r"1 times --modality for 2 volumes"),
             (["{ct}", "{ct}", "--initial-transform", "gone.tfm"], r"gone\.tfm"),
         ],

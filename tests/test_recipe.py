@@ -44,14 +44,14 @@ def test_written_by_hand(tmp_path):
     [
         ("method = ", ReadError, "cannot read the recipe"),
         ("metod = 'dip'", UnknownNameError, "unknown recipe field 'metod'. Did you mean 'method'?"),
-        ("seed = 'one'", ParameterError, "recipe field seed = 'one': expected a int"),
-        ("seed = 0", ParameterError, "seed 0: expected a whole number of at least 1"),
+        ("seed = 'one'", ParameterError, "recipe field seed = 'one': expected a whole number"),
+        ("seed = 0", ParameterError, "seed 0: expected a whole number from 1"),
         ("registration = 'elastic'", UnknownNameError, "unknown registration 'elastic'"),
         ("registration_preset = 'ct'", UnknownNameError, "unknown registration preset 'ct'"),
         ("registration_start = 'x'", UnknownNameError, "unknown registration start 'x'"),
         ("interpolation = 'label'", UnknownNameError, "unknown interpolation 'label'"),
         ("grid = 'isotropic'", ParameterError, "grid 'isotropic': expected fixed, finest, isotropic:MM"),
-        ("grid = 0.8", ParameterError, "recipe field grid = 0.8: expected a str"),
+        ("grid = 0.8", ParameterError, "recipe field grid = 0.8: expected text"),
         ("windows = 'brain'", ParameterError, "recipe field windows"),
     ],
 )

@@ -329,8 +329,8 @@ class TestGrids:
             ParameterError, match=r"5000×5000×3600 voxels.*needs about 5040\.0 GB for 2 volumes"
         ):
             check_memory(huge, 2)
-        monkeypatch.setattr("medfuse.resampling.grids._memory_bytes", lambda: 1 << 20)
-        with pytest.raises(ParameterError, match=r"this machine has 0\.0 GB: choose a coarser --grid"):
+        monkeypatch.setattr("medfuse.resampling.grids.available_bytes", lambda: 1 << 20)
+        with pytest.raises(ParameterError, match=r"0\.0 GB can still be had: choose a coarser --grid"):
             check_memory(Geometry((100, 100, 100)), 2)
-        monkeypatch.setattr("medfuse.resampling.grids._memory_bytes", lambda: None)
+        monkeypatch.setattr("medfuse.resampling.grids.available_bytes", lambda: None)
         check_memory(Geometry((100, 100, 100)), 2)

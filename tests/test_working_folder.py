@@ -16,7 +16,7 @@ import pytest
 
 import medfuse
 from medfuse import Geometry, Volume, write_volume
-from medfuse.batch.running import child
+from medfuse.processes import python_calling
 
 CONSOLE_SCRIPT = (
     "import sys; sys.path[:] = [place for place in sys.path if place]; from medfuse.cli import main; main()"
@@ -55,10 +55,11 @@ def test_a_batch(folder):
     assert (folder / "out" / "a" / "report.html").is_file()
 
 
-def test_a_worker_whose_path_begins_with_the_working_folder(folder):
+@pytest.mark.parametrize("module", ["medfuse.batch.running.worker", "medfuse.io.reading_apart"])
+def test_a_process_of_ours_whose_path_begins_with_the_working_folder(folder, module):
     """As on Python 3.10, which knows neither -P nor PYTHONSAFEPATH."""
     run = subprocess.run(
-        [sys.executable, "-c", child._START],
+        python_calling(module),
         cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")

@@ -5,14 +5,40 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from ..study import Study
 
-__all__ = ["Job", "Limits", "Row"]
+__all__ = ["Finished", "Job", "Limits", "Row"]
 
 Row = dict[str, Any]
 """What came of a study, as plain values: see :mod:`medfuse.batch.running.study`."""
+
+
+class _Registration(TypedDict):
+    """What a row says of a registration."""
+
+    verdict: str
+    reasons: list[str]
+
+
+class Finished(TypedDict):
+    """What the row of a finished study holds, as its record on the disk is checked."""
+
+    study: str
+    status: str
+    key: str
+    inputs: list[str]
+    report: str
+    bytes: int
+    thumbnail: str
+    method: str
+    registrations: list[_Registration]
+    scores: Mapping[str, Mapping[str, float | None]]
+    warnings: list[str]
+    stages: Mapping[str, float]
+    medfuse: str
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The command line: one module for each command or group of them.
 
-Exit codes: 0 done, 1 some studies of a batch failed, 2 bad input or usage, 130 cancelled.
+Exit codes: 0 done, 1 some studies of a batch failed, 2 bad input or usage, 130 cancelled, 141 nobody reads
+the output any more (``medfuse ... | head``).
 Errors are one line on stderr; ``--debug`` shows the traceback too.
 """
 
@@ -9,14 +10,17 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from ..errors import Cancelled, MedfuseError
+from ..io.files import one_line
+from ..memory import failed_allocation
 from ..version import __version__
 from . import batch, demo, fuse, listing, model, register, score, weights
 from .reporting import show_log
+from .streams import NobodyReads, OutputFailed, let_go, watch
 
 __all__ = ["app", "main"]
 
@@ -73,12 +77,28 @@ def main() -> None:
     if not sys.warnoptions:
         # What parsers warn of is checked and said by our readers; -W or PYTHONWARNINGS shows it again.
         warnings.filterwarnings("ignore", module=r"(pydicom|nibabel|PIL|scipy\.io)\b")
+    watch()
     try:
         app()
     except MedfuseError as error:
-        _LOG.debug("stopped by an error", exc_info=True)
-        typer.echo(f"medfuse: error: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _stop(str(error))
     except Cancelled:
         typer.echo("medfuse: cancelled; nothing was written", err=True)
         sys.exit(130)
+    except NobodyReads:
+        let_go()
+        sys.exit(141)
+    except OutputFailed as error:
+        let_go()
+        _stop(f"standard output cannot be written: {error}")
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        said = failed_allocation(error) or (one_line(error) if isinstance(error, OSError) else "")
+        if not said:
+            raise
+        _stop(said)
+
+
+def _stop(message: str) -> NoReturn:
+    _LOG.debug("stopped by an error", exc_info=True)
+    typer.echo(f"medfuse: error: {' '.join(message.split())}", err=True)
+    sys.exit(2)

@@ -46,6 +46,7 @@ class InputOptions:
         list[Path],
         typer.Argument(
             metavar="FIXED MOVING...",
+            readable=False,
             help="Volumes: NIfTI, NRRD or MHA files, or folders with a DICOM series. "
             "The result lies on the grid of the first.",
         ),

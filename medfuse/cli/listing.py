@@ -32,16 +32,25 @@ def methods(
 ) -> None:
     """List the fusion methods, or show one."""
     match words or ["list"]:
-        case ["list"] if as_json:
-            typer.echo(json.dumps([_schema(key) for key in METHODS], indent=2))
         case ["list"]:
-            width = max(map(len, METHODS))
-            for key in METHODS:
-                typer.echo(f"{key:{width}}  {_summary(METHODS[key])}")
+            _list(as_json)
         case ["show", key]:
             _show(key)
         case other:
             raise ParameterError(f"medfuse methods {' '.join(other)}: expected 'list' or 'show KEY'")
+
+
+def _list(as_json: bool) -> None:
+    """All methods; of a plug-in that cannot be used a line says why."""
+    found, faults = METHODS.usable()
+    if as_json:
+        typer.echo(json.dumps([_schema(key) for key in found], indent=2))
+        for fault in faults.values():
+            typer.echo(f"note: {fault}", err=True)
+        return
+    lines = {**{key: _summary(method) for key, method in found.items()}, **faults}
+    for key in METHODS:
+        typer.echo(f"{key:{max(map(len, METHODS))}}  {lines[key]}")
 
 
 def _summary(thing: Any) -> str:
@@ -69,7 +78,9 @@ def _schema(key: str) -> dict[str, Any]:
 def info(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="Volumes, zips, DICOMDIRs, or folders with DICOM series."),
+        typer.Argument(
+            metavar="PATH...", readable=False, help="Volumes, zips, DICOMDIRs, or folders with DICOM series."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="All that is known, as JSON.")] = False,
     keep_identifiers: Annotated[
@@ -77,12 +88,13 @@ def info(
     ] = False,
 ) -> None:
     """Tell what files or folders hold: patients, studies, series, volumes, grids, and what is wrong."""
-    from ..io import describe
+    from ..io import ReaderApart, describe
 
-    found = {path: describe(path) for path in paths}  # all, so that a wrong name is said at once
+    with ReaderApart() as reader:
+        found = {path: describe(path, reader) for path in paths}  # all, so that a wrong name is said at once
     if as_json:
         rows = [one.to_mapping(identity=keep_identifiers) for own in found.values() for one in own]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=2))
         return
     for path, own in found.items():
         if len(found) > 1 and any(one.series is not None for one in own):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ParameterError
-from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, metric_rows
+from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, left_out, metric_rows
 from .inputs import Modalities, ToGrey
 from .options import Windows
 from .score_inputs import Asked, is_result, load, parsed_scale
@@ -54,6 +54,8 @@ def metrics(
             _show(METRICS[key])
         case [first, *others] if len(others) > 1 or is_result(Path(first)):
             PROFILES[profile]  # a name that does not exist is refused before anything is read
+            for note in left_out(profile):
+                typer.echo(f"note: {note}", err=True)
             asked = Asked(tuple(modality or ()), tuple(window or ()), parsed_scale(fused_scale), to_grey)
             sources, fused = load([Path(word) for word in words], asked)
             _print(evaluate(sources, fused, profile))
@@ -69,6 +71,8 @@ def _list() -> None:
     for row in metric_rows():
         table.add_row(row.key, row.name, f"{row.range} {row.unit}".strip(), row.direction)
     _show_table(table)
+    for fault in METRICS.usable()[1].values():
+        typer.echo(fault)
     for name, keys in PROFILES.items():
         if name != "all":
             typer.echo(f"profile {name}: {', '.join(keys)}")

@@ -7,12 +7,11 @@ windowed.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import typer
@@ -28,6 +27,27 @@ __all__ = ["Asked", "is_result", "load", "parsed_scale"]
 
 Scale = tuple[float, float]
 """The values that stand for 0 and 1."""
+
+
+class _Input(TypedDict):
+    """What a provenance says of a volume, as far as it is used here."""
+
+    modality: str
+    window_limits: tuple[float, float]
+
+
+class _Recipe(TypedDict, total=False):
+    denoise: str
+
+
+class _Known(TypedDict):
+    inputs: list[_Input]
+
+
+class _Facts(_Known, total=False):
+    """Likewise of a study; older versions did not say the recipe."""
+
+    recipe: _Recipe
 
 
 @dataclass(frozen=True)
@@ -119,7 +139,7 @@ def _registered(folder: Path) -> list[Path]:
     return [folder / names.REGISTERED / f"{name}.nii.gz" for name in called]
 
 
-def _inputs(folder: Path) -> list[dict[str, Any]]:
+def _inputs(folder: Path) -> list[_Input]:
     """What the provenance of a result says of its volumes.
 
     Raises
@@ -131,25 +151,24 @@ def _inputs(folder: Path) -> list[dict[str, Any]]:
 
     path = folder / names.PROVENANCE
     try:
-        inputs = [dict(one) for one in json.loads(path.read_text(encoding="utf-8"))["inputs"]]
-        for one in inputs:
-            one["modality"] = str(one["modality"])
-            lower, upper = one["window_limits"]
-            one["window_limits"] = float(lower), float(upper)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _facts(folder)["inputs"]
+    except ReadError as error:
         raise ReadError(
             f"{path}: does not say how the volumes were shown: it is damaged or of another version; fuse "
             "them again, or give the volumes with --modality and --window"
         ) from error
-    return inputs
+
+
+def _facts(folder: Path) -> _Facts:
+    from ..io.records import read_json
+    from ..report import names
+
+    return read_json(folder / names.PROVENANCE, "provenance", _Facts)
 
 
 def _note_on_denoising(folder: Path) -> None:
     """Say where the study scored against denoised sources, which its folder does not hold."""
-    from ..report import names
-
-    facts = json.loads((folder / names.PROVENANCE).read_text(encoding="utf-8"))
-    how = facts.get("recipe", {}).get("denoise", "none")
+    how = _facts(folder).get("recipe", {}).get("denoise", "none")
     if how != "none":
         typer.echo(
             f"note: {folder}: its own scores are against sources denoised by {how}; these are against the "
@@ -157,7 +176,7 @@ def _note_on_denoising(folder: Path) -> None:
         )
 
 
-def _of_study(path: Path) -> dict[str, Any] | None:
+def _of_study(path: Path) -> _Input | None:
     """What the provenance says of a volume that lies in the folder ``registered`` of a result.
 
     Where it does not say it, that is a note, and the volume is taken as any other.
@@ -208,7 +227,7 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
     return Sources.of([one.array for one in shown], masks), _fused(last, fused, asked.fused_scale)
 
 
-def _read(path: Path, study: dict[str, Any] | None, modality: str) -> Volume:
+def _read(path: Path, study: _Input | None, modality: str) -> Volume:
     """One source; if it is of a study, measured where that says."""
     from ..io import read_volume
 
@@ -234,9 +253,7 @@ def _mask_of_study(path: Path) -> np.ndarray | None:
     return np.asarray(read_volume(mask, modality="OT").array > 0)
 
 
-def _windows(
-    volumes: Sequence[Volume], studies: Sequence[dict[str, Any] | None], asked: Asked
-) -> tuple[Window, ...]:
+def _windows(volumes: Sequence[Volume], studies: Sequence[_Input | None], asked: Asked) -> tuple[Window, ...]:
     """Those of the study that all volumes are of, if nothing else is asked; else as a study chooses them."""
     from ..intensity import Window, choose_windows
 

@@ -15,7 +15,7 @@ from ..progress import Progress, ignore
 from ..registry import Registry
 from ..sources import Sources, Stack
 from .measured import fuse_measured
-from .parameters import Parameter, make_method, parameters_of, presets_of, values_of
+from .parameters import Parameter, make_method, method_fault, parameters_of, presets_of, values_of
 from .ran import Ran, what_ran
 from .saturation import with_saturation_checked
 from .suited import suited
@@ -58,6 +58,7 @@ METHODS: Registry[type[FusionMethod]] = Registry(
         "maximum": "medfuse.fusion.simple:Maximum",
     },
     group="medfuse.fusion",
+    fault=method_fault,
 )
 """key -> the method's class; ``make_method`` builds one with parameters."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import DeviceError, ParameterError
+from ..memory import failed_allocation
 
 __all__ = ["is_out_of_memory", "resolve_device"]
 
@@ -46,9 +47,4 @@ def _present() -> list[str]:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a device or the machine had too little memory left."""
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.cuda.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
+    return isinstance(error, torch.cuda.OutOfMemoryError) or bool(failed_allocation(error))

@@ -20,6 +20,7 @@ __all__ = [
     "Parameter",
     "check_parameters",
     "make_method",
+    "method_fault",
     "parameter",
     "parameters_of",
     "presets_of",
@@ -52,6 +53,14 @@ def parameter(
     """A dataclass field with its meaning and its limits (``minimum`` and ``maximum`` included)."""
     limits = {"doc": doc, "minimum": minimum, "maximum": maximum, "choices": choices}
     return dataclasses.field(default=default, metadata=limits)
+
+
+def method_fault(thing: object) -> str:
+    """Why an object is no fusion method's class; "" if it is one."""
+    if not (isinstance(thing, type) and dataclasses.is_dataclass(thing) and "__call__" in dir(thing)):
+        return f"expected a dataclass that is called on sources, got {thing!r:.60}"
+    parameters_of(thing)  # raises where hints name what is not there
+    return ""
 
 
 def parameters_of(method: type) -> dict[str, Parameter]:

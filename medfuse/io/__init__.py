@@ -10,12 +10,14 @@ from .catalogue import Description, describe
 from .formats.images import read_image
 from .hashes import sha256_of, sha256_of_input
 from .options import ReadOptions
+from .reading_apart import ReaderApart
 from .transforms import open_transform, read_transform, write_transform
 from .volume_files import read_volume, write_volume
 
 __all__ = [
     "Description",
     "ReadOptions",
+    "ReaderApart",
     "describe",
     "open_transform",
     "read_image",

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MedfuseError, ReadError
+from ..errors import ReadError
 from ..volume import Geometry
 from .archive import is_zip, unpacked
-from .files import existing, files_below, one_line
+from .files import existing, files_below, one_line, reading
 from .formats import converter_of, format_of_file, is_second_half
-from .volume_files import read_volume
+from .reading_apart import ReaderApart, geometry_of
 
 if TYPE_CHECKING:
     from .dicom.discovery import Series
     from .dicom.reader import Inspected
 
 __all__ = ["Description", "describe"]
-
-_LOG = logging.getLogger(__name__)
 
 _IDENTITY = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription")
 
@@ -109,21 +106,31 @@ class Description:
         }
 
 
-def describe(path: str | Path) -> list[Description]:
+def describe(path: str | Path, reader: ReaderApart | None = None) -> list[Description]:
     """List the volumes of a file, folder, zip or DICOMDIR; each can be read, or has its problem as text.
 
     NIfTI, NRRD and MHA files are read whole, so that what is said of them is sure; of DICOM series
     only the headers are read.
+
+    Parameters
+    ----------
+    path:
+        What to look at.
+    reader:
+        The process that reads volumes, where several paths are described one after the other: a file at
+        which it dies costs itself only.  None: one for this path.
 
     Raises
     ------
     ReadError
         If the path does not exist, or holds no volume and no DICOM image.
     """
+    if reader is None:
+        with ReaderApart() as own:
+            return describe(path, own)
     path = existing(path)
     if path.is_dir():
-        volumes = [_volume(file) for file in files_below(path) if _is_volume(file)]
-        found = [*_series(path), *volumes]
+        found = _in_folder(path, reader)
         if not found:
             zipped = next((one_line(file.name) for file in files_below(path) if is_zip(file)), "")
             remedy = f"; it holds a zip: name that itself ({zipped})" if zipped else ""
@@ -137,22 +144,38 @@ def describe(path: str | Path) -> list[Description]:
         if not found:
             raise ReadError(f"{path}: holds no DICOM images")
         return found
-    if path.is_file() and not format_of_file(path) and dicom.looks_like_dicom(path):
+    with reading(path):
+        is_dicom = not format_of_file(path) and dicom.looks_like_dicom(path)
+    if is_dicom:
         return _series(path)
-    return [_volume(path)]
+    return [_volume(path, reader)]
+
+
+def _in_folder(folder: Path, reader: ReaderApart) -> list[Description]:
+    """Series, volumes, and what cannot be looked at."""
+    closed: dict[Path, str] = {}
+    files = list(files_below(folder, lambda name, error: closed.update({Path(name): error.strerror or ""})))
+    volumes = [_volume(file, reader) for file in files if _is_volume(file)]
+    problems = (_problem(place, f"cannot be looked at: {why}") for place, why in closed.items())
+    return [*_series(folder), *volumes, *problems]
 
 
 def _is_volume(file: Path) -> bool:
-    return bool(converter_of(file) or format_of_file(file)) and not is_second_half(file)
-
-
-def _volume(path: Path) -> Description:
     try:
-        volume = read_volume(path)
-    except MedfuseError as error:
-        _LOG.debug("%s: described as unreadable", path, exc_info=True)
-        return Description(path, None, "", None, None, (), str(error).removeprefix(f"{path}: "))
-    return Description(path, None, volume.modality, None, volume.geometry, volume.notes, "")
+        return bool(converter_of(file) or format_of_file(file)) and not is_second_half(file)
+    except OSError:
+        return True  # by its name; what reads it tells why it cannot be opened
+
+
+def _volume(path: Path, reader: ReaderApart) -> Description:
+    looked = reader.look(path)
+    return Description(
+        path, None, looked["modality"], None, geometry_of(looked), tuple(looked["notes"]), looked["problem"]
+    )
+
+
+def _problem(path: Path, problem: str) -> Description:
+    return Description(path, None, "", None, None, (), problem)
 
 
 def _series(path: Path, shown: Path | None = None) -> list[Description]:
@@ -172,7 +195,7 @@ def _description(
     own = shown if one.path == path else Path(str(one.path).replace(str(path), str(shown)))
     problem = one.problem.replace(str(path), str(shown)).removeprefix(f"{own}: ")
     if series is None:
-        return Description(own, None, "", None, None, (), problem)
+        return _problem(own, problem)
     first = series.first
     return Description(
         path=own,

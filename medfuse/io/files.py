@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import struct
 import traceback
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -16,6 +17,7 @@ from secrets import token_hex
 import numpy as np
 
 from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, WriteError
+from ..memory import failed_allocation
 
 __all__ = [
     "blames_data",
@@ -84,21 +86,53 @@ def one_line(text: object, limit: int = 200) -> str:
 
 
 def existing(path: str | Path) -> Path:
-    """``path`` as a Path; refused if nothing is there."""
+    """``path`` as a Path; refused if no regular file and no folder is there, or it cannot be looked at.
+
+    A pipe may wait for ever, and what a device gives has no end.
+    """
     path = Path(path)
-    if not path.exists():
-        raise ReadError(f"{path}: does not exist; check the name and the folder")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReadError(f"{path}: does not exist; check the name and the folder") from None
+    except (OSError, ValueError) as error:  # no right to look, too long a path; a NUL in the name
+        raise ReadError(f"{path}: cannot be opened: {_reason(error)}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise ReadError(f"{path}: is {kind}; expected a regular file or a folder: save what it gives first")
     return path
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Regular files in ``folder`` and its subfolders, in a fixed order; no links that lead out of it."""
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def files_below(folder: Path, note: Callable[[str, OSError], None] | None = None) -> Iterator[Path]:
+    """Regular files in ``folder`` and its subfolders, in a fixed order; no links that lead out of it.
+
+    What cannot be looked at, as without the rights or beyond the longest path that the system takes, is
+    handed to ``note`` with the reason.
+    """
     inside = folder.resolve()
-    for place, subfolders, names in os.walk(folder):
+
+    def pass_over(error: OSError) -> None:
+        if note is not None:
+            note(str(error.filename), error)
+
+    for place, subfolders, names in os.walk(folder, onerror=pass_over):
         subfolders.sort()
         for name in sorted(names):
             file = Path(place, name)
-            if file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(inside)):
+            try:
+                mode = file.lstat().st_mode
+                if stat.S_ISLNK(mode):
+                    wanted = file.is_file() and file.resolve().is_relative_to(inside)
+                else:
+                    wanted = stat.S_ISREG(mode)
+            except OSError as error:
+                pass_over(error)
+                continue
+            if wanted:
                 yield file
 
 
@@ -117,7 +151,7 @@ def reading(path: Path) -> Iterator[None]:
     except MedfuseError:
         raise
     except MemoryError as error:
-        raise ReadError(f"{path}: there is not enough memory to read it") from error
+        raise ReadError(f"{path}: {failed_allocation(error)}") from error
     except RecursionError as error:
         raise ReadError(f"{path}: nested too deeply; the file is damaged or hostile") from error
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,8 +80,8 @@ def _others(path: Path) -> Iterable[Path]:
 def _listing(folder: Path, files: Iterable[Path]) -> str:
     """SHA-256 of what ``sha256sum`` prints for files below a folder."""
     named = {file.relative_to(folder).as_posix(): file for file in files}
-    lines = (f"{_sha256(named[name])}  {name}\n" for name in sorted(named, key=str.encode))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines = (f"{_sha256(named[name])}  {name}\n" for name in sorted(named, key=os.fsencode))
+    return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
 
 
 def _sha256(file: Path) -> str:

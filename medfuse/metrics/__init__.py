@@ -7,7 +7,7 @@ docstring says what differs.  Faults that make values depend on rounding are gua
 
 from __future__ import annotations
 
-from .catalogue import METRICS, PROFILES, MetricRow, metric_rows
+from .catalogue import METRICS, PROFILES, MetricRow, left_out, metric_rows
 from .consistency import Consistency, interslice_consistency
 from .metric import Metric, Undefined
 from .scores import Scores, evaluate, slices_with_content
@@ -22,6 +22,7 @@ __all__ = [
     "Undefined",
     "evaluate",
     "interslice_consistency",
+    "left_out",
     "metric_rows",
     "slices_with_content",
 ]

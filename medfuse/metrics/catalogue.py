@@ -9,7 +9,12 @@ from ..errors import UnknownNameError
 from ..registry import Registry
 from .metric import Metric
 
-__all__ = ["METRICS", "PROFILES", "MetricRow", "metric_rows"]
+__all__ = ["METRICS", "PROFILES", "MetricRow", "left_out", "metric_rows"]
+
+
+def _fault(thing: object) -> str:
+    return "" if isinstance(thing, Metric) else f"expected a medfuse.metrics.Metric, got {thing!r:.60}"
+
 
 METRICS: Registry[Metric] = Registry(
     "metric",
@@ -55,6 +60,7 @@ METRICS: Registry[Metric] = Registry(
         "cddfuse_ssim": "medfuse.metrics.cddfuse:SSIM",
     },
     group="medfuse.metrics",
+    fault=_fault,
 )
 """Key -> :class:`Metric`."""
 
@@ -82,7 +88,7 @@ class _Profiles(Mapping[str, tuple[str, ...]]):
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         if name == "all":
-            return tuple(METRICS)
+            return tuple(METRICS.usable()[0])
         if name in _PAPERS:
             return _PAPERS[name]
         raise UnknownNameError("profile", name, self)
@@ -114,6 +120,11 @@ PROFILES: Mapping[str, tuple[str, ...]] = _Profiles()
 """
 
 
+def left_out(profile: str) -> tuple[str, ...]:
+    """What must be said of a profile: metrics of other packages that cannot be used are not in ``all``."""
+    return tuple(METRICS.usable()[1].values()) if profile == "all" else ()
+
+
 class MetricRow(NamedTuple):
     """One row of the table of metrics, as text."""
 
@@ -137,7 +148,7 @@ def metric_rows() -> list[MetricRow]:
             unit=metric.unit,
             direction=directions[metric.higher_is_better],
         )
-        for key, metric in METRICS.items()
+        for key, metric in METRICS.usable()[0].items()
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..colour import coloured, combine_chroma, merge_colour, split_colour
 from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, suited, what_ran
 from ..intensity import Window, colour_map_specs
-from ..metrics import Scores, evaluate
+from ..metrics import Scores, evaluate, left_out
 from ..noise import NoiseModel
 from ..progress import Progress, ignore, subrange
 from ..recipe import Recipe
@@ -137,7 +137,7 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
         )
     kept = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
     kept["timings"] = clock.seconds
-    kept["notes"] = (*aligned.notes, *notes, *fused.info.get("notes", ()))
+    kept["notes"] = (*aligned.notes, *notes, *fused.info.get("notes", ()), *left_out(recipe.profile))
     return StudyResult(**kept, method=method, fused=fused, baselines=baselines, scores=scores, noise=on_noise)
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from ..io import write_transform, write_volume
+from ..io.records import write_text
 from ..pipeline import Aligned, StudyResult
 from ..resampling import whole_colours
 from ..volume import Volume
@@ -70,7 +71,7 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
         result.recipe.write(stage / names.RECIPE)
         facts = provenance(result)
         write_json(facts, stage / names.PROVENANCE)
-        (stage / names.REPORT).write_text(render(result, facts), encoding="utf-8")
+        write_text(stage / names.REPORT, render(result, facts))
     return folder / names.REPORT
 
 
@@ -89,7 +90,7 @@ def write_aligned(aligned: Aligned, folder: Path, overwrite: bool = False) -> Pa
         aligned.recipe.write(stage / names.RECIPE)
         facts = aligned_facts(aligned)
         write_json(facts, stage / names.PROVENANCE)
-        (stage / names.REPORT).write_text(render_aligned(aligned, facts), encoding="utf-8")
+        write_text(stage / names.REPORT, render_aligned(aligned, facts))
     return folder / names.REPORT
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..io.records import write_text
 from ..landmarks import LandmarkFit, rms
 from ..metrics import METRICS, Metric, Scores
 from ..pipeline import Aligned, NoiseScores, StudyResult
@@ -176,4 +177,4 @@ def _plain(value: Any) -> Any:
 
 def write_json(facts: dict[str, Any], path: Path) -> None:
     """Write plain values to a JSON file."""
-    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ParameterError
-from ..io.files import max_voxels
+from ..io.files import max_voxels, one_line
+from ..memory import available_bytes
 from ..volume import Geometry
 from .interpolation import linear_part
 
@@ -32,6 +32,7 @@ GRIDS = ("fixed", "finest", "isotropic:MM")
 
 _SAME = 1e-3  # relative: a grid that is finer by less is the same
 _BYTES = 4  # float32
+_LEAST = 1e-6  # mm; no scanner resolves a nanometre
 
 
 def parse_grid(text: str) -> str | float:
@@ -49,8 +50,11 @@ def parse_grid(text: str) -> str | float:
         side = float(number)
     except ValueError:
         side = math.nan
-    if word != "isotropic" or not (math.isfinite(side) and side > 0):
-        raise ParameterError(f"grid {text!r}: expected {', '.join(GRIDS)}, such as isotropic:0.8")
+    if word != "isotropic" or not (math.isfinite(side) and side >= _LEAST):
+        raise ParameterError(
+            f"grid {one_line(text, 40)!r}: expected {', '.join(GRIDS)}, such as isotropic:0.8, of at least "
+            f"{_LEAST:g} mm"
+        )
     return side
 
 
@@ -124,7 +128,7 @@ def check_memory(grid: Geometry, volumes: int) -> None:
     ------
     ParameterError
         If the grid has more voxels than ``$MEDFUSE_MAX_VOXELS`` (or 1024³), or would need more memory
-        than the machine has.
+        than can still be had.
     """
     voxels = math.prod(grid.size)
     # Registered, rescaled, share, what was taken out; fused, baselines, uncertainty, taken out of the fused.
@@ -135,14 +139,8 @@ def check_memory(grid: Geometry, volumes: int) -> None:
             f"{what} and has more than the limit of {max_voxels()} voxels; choose a coarser --grid, or set "
             "MEDFUSE_MAX_VOXELS"
         )
-    there = _memory_bytes()
+    there = available_bytes()
     if there is not None and needed > there:
-        raise ParameterError(f"{what}; this machine has {there / 1e9:.1f} GB: choose a coarser --grid")
-
-
-def _memory_bytes() -> int | None:
-    """Memory of this machine; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+        raise ParameterError(
+            f"{what}; {there / 1e9:.1f} GB can still be had: choose a coarser --grid, or free memory"
+        )

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ...errors import ReadError, WriteError
+from ...io.records import read_text
 
 __all__ = ["Pseudonyms"]
 
@@ -53,14 +54,14 @@ class Pseudonyms:
 
     def name(self, *parts: str, digits: int = 10) -> str:
         """Hexadecimal digits for an identity of one or more parts."""
-        text = "\x1f".join(parts).encode()
+        text = "\x1f".join(parts).encode(errors="surrogateescape")  # a name of a file may be any bytes
         return hmac.new(self._key, text, sha256).hexdigest()[:digits]
 
 
 def _read(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except (OSError, ValueError) as error:
+        key = bytes.fromhex(read_text(path, "key file").strip())
+    except ValueError as error:
         raise ReadError(
             f"cannot read the key file {path}: expected {2 * _BYTES} hexadecimal digits"
         ) from error

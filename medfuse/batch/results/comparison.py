@@ -108,7 +108,7 @@ def write_comparison(comparison: Comparison, path: Path, overwrite: bool = False
     """
     with (
         replacing(path, overwrite) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         table = csv.writer(file)
         table.writerow(_COLUMNS)

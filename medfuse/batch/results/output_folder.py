@@ -14,17 +14,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from secrets import token_hex
 
-from ...errors import WriteError
-from ..jobs import Row
+from ...errors import ReadError, WriteError
+from ...io.records import read_json
+from ..jobs import Finished, Row
 
 __all__ = ["OutputFolder"]
 
+_LOG = logging.getLogger(__name__)
 _MIN_FREE = 200 << 20  # enough for the tables and the page of a large batch
 
 
@@ -88,14 +91,19 @@ class OutputFolder:
         return self.root / name
 
     def record(self, name: str) -> Row | None:
-        """What is known of a finished study; None if its folder or its record is missing."""
+        """What is known of a finished study; None if its folder is missing, or its record or that is damaged.
+
+        Such a study is run again.
+        """
         if not self.result(name).is_dir():
             return None
         try:
-            row = json.loads((self.records / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            row: Row = dict(read_json(self.records / f"{name}.json", "record of a study", Finished))
+        except ReadError:
+            _LOG.debug("study %s: its record is not used", name, exc_info=True)
             return None
-        return row if isinstance(row, dict) and row.get("study") == name else None
+        whole = row["study"] == name and row["method"] in row["scores"] and row["registrations"]
+        return row if whole and row["report"].startswith(f"{name}/") else None
 
     def earlier(self, names: Collection[str]) -> list[Row]:
         """What is known of the finished studies but those of ``names``, as rows that were kept."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from ...errors import ReadError
 from ...io.files import replacing
+from ...io.records import read_parsed, write_text
 from ..csv_cells import cell
 from ..jobs import Row
 from .page import render_index, worst_verdict
@@ -40,7 +43,7 @@ def write_outputs(root: Path, rows: Sequence[Row], not_run: Sequence[str] = ()) 
     )
     page = render_index(rows, not_run)
     with replacing(root / "index.html", overwrite=True) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_text(temporary, page)
 
 
 def read_results(root: Path) -> dict[str, dict[str, str]]:
@@ -49,15 +52,36 @@ def read_results(root: Path) -> dict[str, dict[str, str]]:
     Raises
     ------
     ReadError
-        If there is no such table.
+        If there is no such table, or it is damaged.
     """
     path = Path(root) / "results.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["set"] == "method"]
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-        raise ReadError(f"{root}: holds no results of a batch (results.csv): {error}") from error
-    return {row["study"]: row for row in rows}
+        rows = read_parsed(path, "table of results", _parsed, list[dict[str, str]])
+    except ReadError as error:
+        raise ReadError(f"{root}: holds no results of a batch: {error}") from error
+    return {row["study"]: row for row in rows if row["set"] == "method"}
+
+
+def _parsed(text: str) -> list[dict[str, str]]:
+    """The rows; their scores are empty or finite numbers."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(error) from error
+    for number, row in enumerate(rows, start=2):
+        missing = [name for name in FACTS if row.get(name) is None]
+        wrong = [name for name, value in row.items() if name not in FACTS and not _is_score(value)]
+        if missing or wrong or None in row:
+            name = next(iter([*missing, *wrong]), "")
+            raise ValueError(f"row {number}: {name or 'too many cells'}: no table that medfuse batch wrote")
+    return rows
+
+
+def _is_score(text: object) -> bool:
+    try:
+        return text == "" or math.isfinite(float(str(text)))
+    except ValueError:
+        return False
 
 
 def _scores(row: Row, metrics: Sequence[str]) -> Iterable[list[object]]:
@@ -72,7 +96,7 @@ def _scores(row: Row, metrics: Sequence[str]) -> Iterable[list[object]]:
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with (
         replacing(path, overwrite=True) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         table = csv.writer(file)
         table.writerow(header)

@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +24,7 @@ from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import IO, cast
 
+from ...processes import python_calling
 from ..jobs import Job, Row
 from ..results.output_folder import OutputFolder
 from .lock import is_current
@@ -43,13 +43,6 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
-
-_START = (
-    "import sys; sys.path[:] = [place for place in sys.path if place]; "
-    "from medfuse.batch.running.worker import main; main()"
-)
-"""Starts a worker without the working folder on its path, which ``-m`` puts first (``-P`` is not known to
-Python 3.10): a folder called ``medfuse`` there, such as a clone, would be taken for the package."""
 
 _own = threading.local()
 _children: set[Child] = set()
@@ -106,7 +99,7 @@ class Child:
         # The numbers of threads are read when libraries are loaded: they must be there before.
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         self._process = subprocess.Popen(  # noqa: S603 - words of our own, and no shell
-            [sys.executable, "-c", _START],
+            python_calling("medfuse.batch.running.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

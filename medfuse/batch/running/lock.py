@@ -15,11 +15,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TypedDict
 
-from ...errors import WriteError
+from ...errors import ReadError, WriteError
+from ...io.records import read_json
 
 __all__ = ["Lock", "is_current", "locked"]
+
+
+class _Owner(TypedDict):
+    """Who holds a lock: the token of a start ("" when it tells its workers to stop), and its process."""
+
+    run: str
+    pid: int
+    host: str
+    since: str
 
 
 class Lock:
@@ -118,12 +128,12 @@ def _owner(token: str) -> str:
     return json.dumps({"run": token, "pid": os.getpid(), "host": socket.gethostname(), "since": since})
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> _Owner | None:
+    """What a lock says; None if there is none, or nobody can tell whose it is."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, "lock", _Owner)
+    except ReadError:
         return None
-    return held if isinstance(held, dict) and {"run", "pid", "host", "since"} <= held.keys() else None
 
 
 def _alive(pid: int) -> bool:
@@ -131,7 +141,7 @@ def _alive(pid: int) -> bool:
         return True  # asking would end the process there; the user deletes the file
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has so large a number
         return False
     except PermissionError:
         return True

@@ -19,6 +19,7 @@ from typing import Any
 
 from ...errors import MedfuseError
 from ...io import sha256_of, sha256_of_input
+from ...memory import failed_allocation
 from ...recipe import Recipe
 from ...version import __version__
 from ...weights import digests_of
@@ -65,7 +66,7 @@ def failure(job: Job, kind: str, message: str) -> Row:
 
 def _kept(job: Job, batch_folder: OutputFolder) -> Row | None:
     row = batch_folder.record(job.name)
-    if row is None or row.get("key") != _key(job, row["inputs"]):
+    if row is None or row["key"] != _key(job, row["inputs"]):
         return None  # another recipe, version or weights; that is known without reading the inputs
     return row if row["inputs"] == _fingerprints(job) else None
 
@@ -134,8 +135,8 @@ def _fingerprints(job: Job) -> list[str]:
 def _said(error: Exception) -> str:
     if isinstance(error, MedfuseError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this study"
+    if said := failed_allocation(error):
+        return said
     return f"{error} (at {_where(error)})"
 
 

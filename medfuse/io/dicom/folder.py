@@ -8,6 +8,7 @@ files of other kinds and objects without pixels are passed over, counted and nam
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,21 +73,46 @@ def files_in(folder: Path, passed: PassedOver, below: bool = True) -> Iterator[P
     inside = folder.resolve()
 
     def note(error: OSError) -> None:
-        passed.add("folder(s) that cannot be opened", str(error.filename))
+        passed.add("folder(s) or file(s) that cannot be looked at", Path(str(error.filename)).name)
 
     for place, subfolders, names in os.walk(folder, onerror=note):
         subfolders.sort()
         for name in subfolders:
-            if not Path(place, name).resolve().is_relative_to(inside):
+            if not _leads_inside(Path(place, name), inside):
                 passed.add("link(s) to folders elsewhere", name)
         for name in sorted(names):
             file = Path(place, name)
-            if file.is_symlink() and file.exists() and not file.resolve().is_relative_to(inside):
-                passed.add("link(s) that lead out of the folder: give the folder that holds all", name)
-            elif file.is_file() or file.is_symlink():
+            try:
+                reason = _reason_to_leave(file, inside)
+            except OSError as error:  # beyond the longest path that the system takes, for instance
+                note(error)
+                continue
+            if reason:
+                passed.add(reason, name)
+            else:
                 yield file
         if not below:
             return
+
+
+def _reason_to_leave(file: Path, inside: Path) -> str:
+    """Why an entry of a folder is not opened; "" for a file, or a link whose file is missing."""
+    mode = file.lstat().st_mode
+    if stat.S_ISLNK(mode) and file.exists():
+        if not _leads_inside(file, inside):
+            return "link(s) that lead out of the folder: give the folder that holds all"
+        mode = file.stat().st_mode
+    return "" if stat.S_ISREG(mode) or stat.S_ISLNK(mode) else "pipe(s), socket(s) or device(s)"
+
+
+def _leads_inside(path: Path, inside: Path) -> bool:
+    """Whether a path is no link, or one that stays below ``inside``."""
+    try:
+        return not path.is_symlink() or path.resolve().is_relative_to(inside)
+    except OSError:  # too long a path: what walks there says so
+        return True
+    except RuntimeError:  # a circle of links
+        return False
 
 
 def scan(files: Iterable[Path], passed: PassedOver) -> Scan:

@@ -17,6 +17,9 @@ __all__ = ["GREY_LEVELS", "almost_grey", "load_image", "load_mat", "load_picture
 GREY_LEVELS = {"L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 65535, "1": 1}
 """Pillow's mode -> the value of white; ``I`` is what it makes of 16-bit PNG in older versions."""
 
+_FORMATS = ("PNG", "TIFF", "JPEG", "BMP", "GIF")
+"""Pillow knows dozens, PostScript among them, which is a program: only what we offer is tried."""
+
 _GREY_SPREAD = 8  # levels of 255 between the channels of a pixel: what JPEG makes of grey
 
 
@@ -82,7 +85,7 @@ def load_picture(path: Path) -> tuple[npt.NDArray[np.generic], int, tuple[str, .
 
     if path.suffix.lower() == ".mat":
         return (*load_mat(path), ())
-    with Image.open(path) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         check_voxels(path, image.size)
         pictures = getattr(image, "n_frames", 1)
         if pictures != 1:
