@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -115,3 +118,12 @@ def _ds(value: float) -> str:
     """A decimal string of at most 16 characters."""
     text = f"{value:.12f}"
     return text[:16]
+
+
+def validate(path: Path) -> None:
+    """Fail on any error of dicom3tools' validator."""
+    if not shutil.which("dciodvfy"):
+        pytest.skip("needs dciodvfy (Debian package dicom3tools)")
+    said = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False)
+    assert "Error" not in said.stderr + said.stdout, said.stderr
+    assert "Spatial" in said.stderr or "MRImage" in said.stderr  # it knew what to check

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import RegistrationError
 from ..intensity import Window, choose_windows, colour_map_specs, rescale
 from ..io import sha256_of_input
-from ..io.dicom import notes_on_patients, notes_on_writing
+from ..io.dicom import can_be_stated, notes_on_patients, notes_on_writing
 from ..io.files import existing
 from ..noise import Assessment
 from ..progress import Progress, ignore, subrange
@@ -294,7 +294,7 @@ def _notes(
     known = [volume.metadata for volume in volumes]
     notes += notes_on_patients(known)
     if recipe.dicom:
-        notes += notes_on_writing(known, [one.transform.IsLinear() for one in registrations])
+        notes += notes_on_writing(known, [can_be_stated(one.transform) for one in registrations])
     return notes
 
 

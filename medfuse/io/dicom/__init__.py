@@ -10,20 +10,24 @@ are pixels touched.
 into series, ``planes`` takes each slice's plane, ``volumes`` splits a series of several volumes,
 ``stack`` makes a grid of the planes, ``pixels`` decodes slices, ``suv`` scales PET, ``ultrasound``
 reads pictures, ``reader`` puts them together.  ``write`` makes a derived series,
-``write_registration`` a Spatial Registration object; ``identity`` is what they copy.
+``write_registration`` a Spatial Registration object, deformable where ``deformation`` can take the transform
+apart; ``identity`` is what they copy.
 """
 
 from __future__ import annotations
 
+from .deformation import can_be_stated, deformation_of
 from .discovery import files_of
 from .identity import has_frame_of_reference, notes_on_patients, notes_on_writing
 from .parse import looks_like_dicom
 from .reader import inspect, read
 from .write import Source, write_series
-from .write_registration import write_registration
+from .write_registration import write_deformation, write_registration
 
 __all__ = [
     "Source",
+    "can_be_stated",
+    "deformation_of",
     "files_of",
     "has_frame_of_reference",
     "inspect",
@@ -31,6 +35,7 @@ __all__ = [
     "notes_on_patients",
     "notes_on_writing",
     "read",
+    "write_deformation",
     "write_registration",
     "write_series",
 ]

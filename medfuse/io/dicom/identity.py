@@ -104,23 +104,26 @@ def notes_on_patients(metadata: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def notes_on_writing(metadata: Sequence[Mapping[str, Any]], linear: Sequence[bool]) -> list[str]:
+def notes_on_writing(metadata: Sequence[Mapping[str, Any]], stated: Sequence[bool]) -> list[str]:
     """What of a result cannot be said in DICOM.
 
     Parameters
     ----------
     metadata:
         Of the fixed volume and the moving ones.
-    linear:
-        Of each moving volume, whether its transform is.
+    stated:
+        Of each moving volume, whether DICOM has an object for its transform.
     """
     fixed, *moving = metadata
     notes = []
     if not has_frame_of_reference(fixed):
         notes.append("the fixed volume is not from DICOM: the DICOM series names no patient and a new study")
-    for i, (one, is_linear) in enumerate(zip(moving, linear, strict=True), start=1):
-        if not is_linear:
-            notes.append(f"moving {i}: its transform is not linear: no DICOM registration object written")
+    for i, (one, is_stated) in enumerate(zip(moving, stated, strict=True), start=1):
+        if not is_stated:
+            notes.append(
+                f"moving {i}: its transform is neither linear nor a displacement field before a linear one: "
+                "no DICOM registration object written"
+            )
         elif not (has_frame_of_reference(fixed) and has_frame_of_reference(one)):
             notes.append(f"moving {i}: not both volumes are from DICOM: no registration object written")
     return notes

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Source",
+    "decimals",
     "file_dataset",
     "put_time",
     "reference",
@@ -189,14 +190,14 @@ def _put_plane(dataset: Dataset, volume: Volume) -> None:
     geometry = volume.geometry
     direction = np.asarray(geometry.direction)
     dataset.Columns, dataset.Rows = geometry.size[:2]
-    dataset.ImageOrientationPatient = _decimals([*direction[:, 0], *direction[:, 1]])
-    dataset.PixelSpacing = _decimals([geometry.spacing[1], geometry.spacing[0]])
-    dataset.SliceThickness = dataset.SpacingBetweenSlices = _decimals([geometry.spacing[2]])[0]
+    dataset.ImageOrientationPatient = decimals([*direction[:, 0], *direction[:, 1]])
+    dataset.PixelSpacing = decimals([geometry.spacing[1], geometry.spacing[0]])
+    dataset.SliceThickness = dataset.SpacingBetweenSlices = decimals([geometry.spacing[2]])[0]
 
 
 def _put_window(dataset: Dataset, array: np.ndarray) -> None:
     low, high = np.percentile(array, (0.5, 99.5)) * _WHITE
-    dataset.WindowCenter, dataset.WindowWidth = _decimals([(low + high) / 2, max(high - low, 1.0)])
+    dataset.WindowCenter, dataset.WindowWidth = decimals([(low + high) / 2, max(high - low, 1.0)])
 
 
 def _value_mapping() -> Dataset:
@@ -228,7 +229,7 @@ def _put_lossy(dataset: Dataset, sources: Sequence[Source]) -> None:
         if isinstance(ratio, (int, float)) and isinstance(method, str)
     ]
     if stated:
-        dataset.LossyImageCompressionRatio = _decimals([ratio for ratio, _ in stated])
+        dataset.LossyImageCompressionRatio = decimals([ratio for ratio, _ in stated])
         dataset.LossyImageCompressionMethod = [method for _, method in stated]
 
 
@@ -239,7 +240,7 @@ def _slice(common: Dataset, volume: Volume, k: int, number: int, sources: Sequen
     dataset.file_meta = deepcopy(common.file_meta)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = new_uid()
     dataset.InstanceNumber = number
-    dataset.ImagePositionPatient = _decimals(volume.geometry.world((0, 0, k)))
+    dataset.ImagePositionPatient = decimals(volume.geometry.world((0, 0, k)))
     items = [item for source in sources for item in _references(source, _corners(volume, k))]
     if items:
         dataset.SourceImageSequence = items
@@ -277,7 +278,7 @@ def reference(metadata: Mapping[str, Any], uid: str) -> Dataset:
     return item
 
 
-def _decimals(values: Sequence[float] | npt.NDArray[np.float64]) -> list[str]:
+def decimals(values: Sequence[float] | npt.NDArray[np.float64]) -> list[str]:
     """Decimal Strings, which have at most 16 characters, as exact as that allows."""
     from pydicom.valuerep import format_number_as_ds
 
