@@ -38,7 +38,7 @@ class TestFigures:
 
     def test_methods(self):
         table = rows_of_table("## Speed of the fusion methods")
-        names = {"zero_learning": "zero_learning:backbone=squeezenet1_0"}  # the default
+        names = {"zero_learning": f"zero_learning:backbone={METHODS['zero_learning']().backbone}"}
         for (method, _preset), cost in FUSION.items():
             if method != "dip":
                 assert cost == (float(table[names.get(method, method)][0]),) * 2, method

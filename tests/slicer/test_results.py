@@ -322,6 +322,38 @@ class TestScores:
         noted = json.loads((finished / "provenance.json").read_text(encoding="utf-8"))["warnings"]
         assert [(one.level, *one.reasons) for one in warnings] == [("warning", words) for words in noted]
 
+    def test_it_is_named_after_what_ran(self, imported):
+        def told(folder):
+            change_facts(folder, lambda facts: facts["method"].update(asked="auto", why="no noise to remove"))
+
+        found = imported(method="auto", change=told)
+        assert found.fused.GetName() == "Fused (pca)"
+        assert found.summary.startswith("CT and T1 fused by pca (auto: no noise to remove) in ")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda facts: facts["registrations"][0].update(verdict="splendid"),
+            lambda facts: facts["registrations"].clear(),
+            lambda facts: facts["method"].pop("key"),
+            lambda facts: facts.pop("warnings"),
+        ],
+    )
+    def test_facts_that_cannot_be_shown_are_found_before_the_scene_is_touched(
+        self, scene, pair, imported, change
+    ):
+        before = {node.GetID(): node.GetMTime() for node in all_nodes(scene)}
+        with pytest.raises(OSError, match="damaged or of another version"):
+            imported(change=lambda folder: change_facts(folder, change))
+        assert {node.GetID(): node.GetMTime() for node in all_nodes(scene)} == before
+
+
+def change_facts(folder, change):
+    path = folder / "provenance.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    change(facts)
+    path.write_text(json.dumps(facts), encoding="utf-8")
+
 
 class TestFolder:
     def test_one_folder_beside_the_fixed_volume(self, scene, pair, imported):

@@ -28,7 +28,7 @@ FUSION = {
     ("dip", "balanced"): Cost(28.0, 7.7),
     ("dip", "paper"): Cost(2950, 2950),
     ("vgg", "auto"): Cost(0.29, 0.29),
-    ("zero_learning", "auto"): Cost(0.0251, 0.0251),
+    ("zero_learning", "auto"): Cost(0.0254, 0.0254),
     ("ifcnn", "auto"): Cost(0.17, 0.17),
     ("densefuse", "auto"): Cost(0.123, 0.123),
     ("gmc", "auto"): Cost(0.0716, 0.0716),
