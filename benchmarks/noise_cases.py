@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_fill_holes, gaussian_filter, shift
-from skimage.transform import iradon, radon
 
 from medfuse import Geometry, read_volume
 from medfuse.intensity import choose_window, rescale, window_specs
-from medfuse.noise import NoiseModel, estimate_noise, interpolated, observe
+from medfuse.noise import NoiseModel, estimate_noise, interpolated, observe, projection_noise
 from medfuse.phantom import render
 from medfuse.resampling.noise import kept_noise
 
@@ -121,16 +120,10 @@ def _low_dose(clean: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
     return np.stack([ct, observe(clean[1], NoiseModel(0.06**2, 0.0, "rice"), rng)]), clean
 
 
-def _projection_noise(clean: np.ndarray, rng: np.random.Generator, photons: float = 1e4) -> np.ndarray:
-    """What Poisson noise in the projections adds to an image (y, x) of window width 1000 HU."""
+def _projection_noise(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The noise of 10,000 photons a ray, for an image (y, x) of window width 1000 HU."""
     body = binary_fill_holes(gaussian_filter(clean.max(axis=0)[0], 1) > 0.04)
-    density = body * (0.9 + clean[0, 0])
-    angles = np.linspace(0, 180, 240, endpoint=False)
-    per_pixel = 0.019 * 230 / len(density)  # attenuation of water in 1/mm, times mm
-    rays = radon(density, angles, circle=False) * per_pixel
-    counted = rng.poisson(photons * np.exp(-rays)).clip(1)
-    error = -np.log(counted / photons) - rays
-    return iradon(error / per_pixel, angles, output_size=len(density), circle=False, filter_name="hann")
+    return projection_noise(body * (0.9 + clean[0, 0]), 230 / len(body), 1e4, rng)
 
 
 def _ultrasound(clean: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import DSfloat
 
-from medfuse.phantom import SampleStudy, sample_study
+from medfuse.phantom import NOISY_SCANS, SampleStudy, sample_study
 from medfuse.volume import Volume
 
 HERE = Path(__file__).parent
@@ -65,8 +65,9 @@ SERIES = {"ct": _CT, "t1": _T1}
 
 
 def main(folder: Path = HERE) -> None:
-    """Make the study and write all of its files into ``folder``."""
+    """Make the study and its noisy twins and write all of their files into ``folder``."""
     write_study(sample_study(), folder)
+    write_noisy(sample_study(NOISY_SCANS), folder)
 
 
 def write_study(study: SampleStudy, folder: Path) -> None:
@@ -76,6 +77,14 @@ def write_study(study: SampleStudy, folder: Path) -> None:
     for key, attributes in SERIES.items():
         write_series(study.volumes[key], attributes, folder / f"{key}_dicom")
     write_truth(study, folder)
+
+
+def write_noisy(study: SampleStudy, folder: Path) -> None:
+    """Write noisy volumes, and each without its noise beside it."""
+    for key, volume in study.volumes.items():
+        stored_as = np.uint8 if volume.modality == "US" else np.int16
+        write_nifti(volume, stored_as, folder / f"head_{key}.nii.gz")
+        write_nifti(study.truth(key), stored_as, folder / f"head_{key}_truth.nii.gz")
 
 
 def write_nifti(volume: Volume, stored_as: type[np.integer], path: Path) -> None:

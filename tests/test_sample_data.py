@@ -16,8 +16,8 @@ import pytest
 import SimpleITK
 from scipy.ndimage import binary_dilation, binary_erosion, map_coordinates
 
-from medfuse.errors import UnknownNameError
-from medfuse.phantom import SCANS, SampleStudy, rigid, sample_study
+from medfuse.errors import ParameterError, UnknownNameError
+from medfuse.phantom import NOISY_SCANS, SCANS, SampleStudy, low_dose, rigid, sample_study
 from medfuse.phantom.tissues import index_of
 
 FOLDER = Path(__file__).parents[1] / "sample_data"
@@ -170,6 +170,84 @@ def test_scans_have_grids_and_frames_of_their_own(study):
         oblique = np.abs(np.array(study.volumes[key].geometry.direction)).max(axis=0)
         assert (oblique < 0.9999).any()
     assert [volume.modality for volume in study.volumes.values()] == ["CT", "MR", "MR", "US"]
+
+
+@pytest.fixture(scope="module")
+def noisy() -> SampleStudy:
+    return sample_study(NOISY_SCANS)
+
+
+@pytest.fixture(scope="module")
+def truths(noisy) -> dict[str, np.ndarray]:
+    return {key: noisy.truth(key) for key in NOISY_SCANS}
+
+
+def test_truths_lie_on_the_grids_of_their_noisy_twins(noisy, truths):
+    for key, volume in noisy.volumes.items():
+        assert truths[key].geometry == volume.geometry
+        assert truths[key].modality == volume.modality
+        assert np.abs(truths[key].array - volume.array).max() > 30
+    for key, plain in (("ct_low_dose", "ct"), ("t1_fast", "t1"), ("us_one_look", "us")):
+        np.testing.assert_array_equal(NOISY_SCANS[key].pose, SCANS[plain].pose)
+
+
+def test_the_fast_scan_has_rician_noise(noisy, truths):
+    """Gudbjartsson & Patz 1995: in air a Rayleigh distribution, about a strong signal a normal one."""
+    sigma = 8 * 11.0
+    clean, seen = truths["t1_fast"].array, noisy.volumes["t1_fast"].array
+    air = clean == 0
+    assert air.sum() > 10_000
+    assert seen[air].mean() == pytest.approx(sigma * np.sqrt(np.pi / 2), rel=0.01)
+    assert seen[air].std() == pytest.approx(sigma * np.sqrt(2 - np.pi / 2), rel=0.02)
+    bright = clean > 6 * sigma
+    error = (seen - clean)[bright]
+    assert error.std() == pytest.approx(sigma, rel=0.05)
+    assert error.mean() == pytest.approx((sigma**2 / (2 * clean[bright])).mean(), abs=0.06 * sigma)
+
+
+def test_low_dose_noise_is_correlated_stronger_inside_and_falls_with_the_dose(noisy, truths):
+    error = (noisy.volumes["ct_low_dose"].array - truths["ct_low_dose"].array)[15]
+    deep, near = error[62:82, 62:82], error[4:20, 62:82]
+    assert deep.std() > 1.5 * near.std() > 0
+    beside = np.corrcoef(deep[:, :-1].ravel(), deep[:, 1:].ravel())[0, 1]
+    apart = np.corrcoef(deep[:, :-3].ravel(), deep[:, 3:].ravel())[0, 1]
+    assert beside > 0.3 > abs(apart)
+    one = truths["ct_low_dose"]
+    slab = one.with_array(np.repeat(one.array[15:16], len(one.array), axis=0)[: one.geometry.size[2]])
+    levels = [
+        (low_dose(slab, photons, 3).array - slab.array)[:, 62:82, 62:82].std() for photons in (4e4, 1e6)
+    ]
+    assert levels[0] / levels[1] == pytest.approx(5, rel=0.05)  # Poisson: as the root of the photons
+
+
+def test_one_look_has_the_speckle_of_a_rayleigh_amplitude(noisy, truths, study):
+    """Of ln A the standard deviation is π/√24: 5.57 dB; of three looks averaged it is less."""
+    clean = truths["us_one_look"].array
+    flat = binary_erosion((clean > 60) & (clean < 200), iterations=2)
+    one, three = (
+        (volume.array - clean)[flat].std() * 52 / 255
+        for volume in (noisy.volumes["us_one_look"], study.volumes["us"])
+    )
+    assert one == pytest.approx(5.57, rel=0.1)
+    assert three < 0.7 * one
+
+
+def test_low_dose_refuses_what_it_cannot_project(truths):
+    ct = truths["ct_low_dose"]
+    for options, words in (({"photons": 0}, "photons 0"), ({"seed": -1}, "seed -1")):
+        with pytest.raises(ParameterError, match=words):
+            low_dose(ct, **options)
+    oblong = type(ct)(ct.array, type(ct.geometry)(ct.geometry.size, (1.0, 2.0, 3.0)), "CT")
+    with pytest.raises(ParameterError, match="expected square ones"):
+        low_dose(oblong)
+
+
+@pytest.mark.parametrize("key", NOISY_SCANS)
+def test_committed_noisy_twins_are_what_the_script_makes(noisy, truths, key):
+    for volume, name in ((noisy.volumes[key], key), (truths[key], f"{key}_truth")):
+        kept = nibabel.load(FOLDER / f"head_{name}.nii.gz")
+        np.testing.assert_allclose(kept.affine, volume.geometry.to_ras_affine(), atol=1e-4)
+        assert same_but_for_rounding(np.asarray(kept.dataobj).T, np.rint(volume.array))
 
 
 def test_an_unknown_scan_is_refused(study):

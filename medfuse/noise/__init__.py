@@ -15,6 +15,7 @@ from .estimation import (
 )
 from .interpolated import interpolated
 from .model import KINDS, NoiseModel
+from .projections import projection_noise
 from .volumes import (
     MUCH_STRUCTURE,
     Denoised,
@@ -41,6 +42,7 @@ __all__ = [
     "interpolated",
     "is_worth_denoising",
     "observe",
+    "projection_noise",
     "put_back",
     "residual_structure",
     "taken_out",

@@ -11,8 +11,9 @@ onto its own grid at its own pose: no resampling stands between the truth and th
 >>> t1.modality, t1.array.shape
 ('MR', (32, 64, 64))
 
-:func:`sample_study` gives the four volumes of ``sample_data/`` with their truth.  It is a phantom:
-right for geometry and contrast, wrong for anything that depends on true histology.
+:func:`sample_study` gives the four volumes of ``sample_data/`` with their truth, and noisy twins of
+them (:data:`NOISY_SCANS`) with the same images without noise.  It is a phantom: right for geometry
+and contrast, wrong for anything that depends on true histology.
 
 The *head frame* is LPS mm with the anterior commissure at 0 and the line to the posterior
 commissure along +y.  A *pose* is the rigid 4×4 matrix from the head frame to the world of one scan.
@@ -20,16 +21,18 @@ commissure along +y.  A *pose* is the rigid 4×4 matrix from the head frame to t
 
 from __future__ import annotations
 
+from .ct import low_dose
 from .head import LANDMARKS, Head
 from .modalities import CONTRASTS, render
 from .space import rigid
-from .study import SCANS, SampleStudy, Scan, sample_study
+from .study import NOISY_SCANS, SCANS, SampleStudy, Scan, sample_study
 from .tissues import TISSUES, Tissue
 from .ultrasound import Probe, render_us
 
 __all__ = [
     "CONTRASTS",
     "LANDMARKS",
+    "NOISY_SCANS",
     "SCANS",
     "TISSUES",
     "Head",
@@ -37,6 +40,7 @@ __all__ = [
     "SampleStudy",
     "Scan",
     "Tissue",
+    "low_dose",
     "render",
     "render_us",
     "rigid",

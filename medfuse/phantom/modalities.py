@@ -57,16 +57,13 @@ def render(
         raise ParameterError(f"seed {seed}: expected 0 or more")
     if contrast not in CONTRASTS:
         raise UnknownNameError("contrast", contrast, CONTRASTS)
-    limit = 1.0 if contrast == "US" else np.inf
-    if not 0 <= noise <= limit:
-        raise ParameterError(
-            f"noise {noise}: expected 0 or more" + (", at most 1 for ultrasound" if limit == 1 else "")
-        )
     head = head or Head()
-    if contrast == "CT":
-        return render_ct(head, geometry, matrix, noise, seed)
     if contrast == "US":
         return render_us(head, geometry, matrix, noise, seed)
+    if not 0 <= noise < np.inf:
+        raise ParameterError(f"noise {noise}: expected 0 or more")
+    if contrast == "CT":
+        return render_ct(head, geometry, matrix, noise, seed)
     return render_mr(contrast, head, geometry, matrix, noise, seed)
 
 

@@ -11,25 +11,53 @@ import numpy.typing as npt
 
 from ..errors import UnknownNameError
 from ..volume import Geometry, Volume
+from .ct import low_dose
 from .head import Head
 from .modalities import render
 from .space import Matrix, rigid, to_frame
-from .ultrasound import Probe
+from .ultrasound import Probe, render_us
 
-__all__ = ["SCANS", "SampleStudy", "Scan", "sample_study"]
+__all__ = ["NOISY_SCANS", "SCANS", "SampleStudy", "Scan", "sample_study"]
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
     """How one volume of the study was taken.
 
-    ``pose`` maps the head frame to the world of the scan; ``geometry`` is its grid in that world.
+    Parameters
+    ----------
+    contrast:
+        One of :data:`medfuse.phantom.CONTRASTS`.
+    geometry:
+        Its grid, in the world of the scan.
+    pose:
+        From the head frame to that world.
+    seed:
+        Of its noise and, for MR, of the coil's shading.
+    noise:
+        In multiples of a routine scan's, see :func:`medfuse.phantom.render`; for ultrasound 1.
+    photons:
+        Of a low-dose CT, in place of ``noise``: see :func:`medfuse.phantom.low_dose`.
+    probe:
+        Of an ultrasound.
     """
 
     contrast: str
     geometry: Geometry
     pose: Matrix = field(repr=False)
     seed: int = 0
+    noise: float = 1.0
+    photons: float | None = None
+    probe: Probe = field(default_factory=Probe)
+
+    def image(self, head: Head, noise: float = 1.0) -> Volume:
+        """What it shows of ``head``, with ``noise`` times its own noise: 0 for none, ultrasound at most 1."""
+        if self.contrast == "US":
+            return render_us(head, self.geometry, self.pose, noise, self.seed, self.probe)
+        if self.photons is None:
+            return render(self.contrast, self.geometry, self.pose, head, noise * self.noise, self.seed)
+        clean = render(self.contrast, self.geometry, self.pose, head, 0.0, self.seed)
+        return low_dose(clean, self.photons / noise**2, self.seed) if noise else clean
 
 
 def _centred(
@@ -77,6 +105,28 @@ SCANS: Mapping[str, Scan] = MappingProxyType(
 )
 """Key -> how it was taken."""
 
+NOISY_SCANS: Mapping[str, Scan] = MappingProxyType(
+    {
+        # Ten thousand photons a ray.
+        "ct_low_dose": Scan(
+            "CT", _centred((144, 144, 26), (1.8, 1.8, 5.0), (0, 6, 12), rigid()), rigid(), 5, photons=1e4
+        ),
+        # A few thick slices with eight times the noise, as when a sequence is cut short.
+        "t1_fast": Scan(
+            "T1",
+            _centred((108, 120, 10), (2.0, 2.0, 6.0), (5, -10, 32), rigid((-3, 2, 2.5))),
+            SCANS["t1"].pose,
+            6,
+            noise=8.0,
+        ),
+        # All of the speckle.
+        "us_one_look": Scan("US", SCANS["us"].geometry, _DRIFT, 7, probe=Probe(looks=1)),
+    }
+)
+"""Noisy twins of the scans, of the same head in the same pose, likewise; see :meth:`SampleStudy.truth`."""
+
+_ALL = {**SCANS, **NOISY_SCANS}
+
 
 @dataclass(frozen=True, eq=False)
 class SampleStudy:
@@ -85,7 +135,7 @@ class SampleStudy:
     Parameters
     ----------
     volumes:
-        Key of :data:`SCANS` -> volume.
+        Key of :data:`SCANS` or :data:`NOISY_SCANS` -> volume.
     scans:
         How each was taken.
     head:
@@ -99,6 +149,10 @@ class SampleStudy:
     def transform(self, fixed: str, moving: str) -> Matrix:
         """The true 4×4 matrix from points of ``fixed`` to points of ``moving``, LPS mm (ITK's direction)."""
         return self._scan(moving).pose @ np.linalg.inv(self._scan(fixed).pose)
+
+    def truth(self, scan: str) -> Volume:
+        """The scan of that key without its noise, on the same grid; for MR with the shading of its coil."""
+        return self._scan(scan).image(self.head, noise=0.0)
 
     def landmarks(self, scan: str) -> dict[str, npt.NDArray[np.float64]]:
         """Name -> world point (3,) in the scan of that key."""
@@ -120,15 +174,26 @@ def sample_study(keys: Iterable[str] = tuple(SCANS), noise: float = 1.0) -> Samp
 
     Takes a few seconds a volume.  The grids and poses all differ; :meth:`SampleStudy.transform`
     holds the truth that a registration should find.
+
+    Parameters
+    ----------
+    keys:
+        Keys of :data:`SCANS`, and of their noisy twins in :data:`NOISY_SCANS`: ``ct_low_dose``, ``t1_fast``,
+        ``us_one_look``.
+    noise:
+        In multiples of each scan's own; 0 for images without any.
+
+    Raises
+    ------
+    UnknownNameError
+        For a key that does not exist.
+    ParameterError
+        If ``noise`` is negative, or above 1 with an ultrasound.
     """
     head = Head()
     scans = {}
     for key in keys:
-        if key not in SCANS:
-            raise UnknownNameError("scan", key, SCANS)
-        scans[key] = SCANS[key]
-    volumes = {
-        key: render(scan.contrast, scan.geometry, scan.pose, head, noise, scan.seed)
-        for key, scan in scans.items()
-    }
-    return SampleStudy(volumes, scans, head)
+        if key not in _ALL:
+            raise UnknownNameError("scan", key, _ALL)
+        scans[key] = _ALL[key]
+    return SampleStudy({key: scan.image(head, noise) for key, scan in scans.items()}, scans, head)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Probe", "render_us"]
 
 _POINT_SPREAD = (1.1, 1.3, 1.4)  # in beams, beams and samples: across, between planes, along the beam
-_LOOKS = 3  # images from different angles that the scanner averages ("compounding")
 _RANGE = 52.0  # dB from black to white
 _BRIGHTNESS = -27.0  # dB: where the scatter of white matter at the probe lies below white
 _REFLECTION = 110.0  # strength of an interface relative to scatter
@@ -59,6 +58,8 @@ class Probe:
         Half the opening of the fan, across and between planes.
     defect:
         Radius of the hole in the skull under the probe: the sound has to get in.
+    looks:
+        Images from different angles that the scanner averages ("compounding"); 1 leaves all of the speckle.
     beams, samples:
         How finely the fan is sampled: beams across and between planes, samples along a beam.
 
@@ -74,13 +75,14 @@ class Probe:
     radius: float = 18.0
     half_angles: tuple[float, float] = (40.0, 28.0)
     defect: float = 23.0
+    looks: int = 3
     beams: tuple[int, int] = (96, 54)
     samples: int = 180
 
     def __post_init__(self) -> None:
-        if min(self.depth, self.radius, *self.beams, self.samples) <= 0 or self.defect < 0:
+        if min(self.depth, self.radius, self.looks, *self.beams, self.samples) <= 0 or self.defect < 0:
             raise ParameterError(
-                f"{self}: depth, radius, beams and samples must be positive, defect not negative"
+                f"{self}: depth, radius, looks, beams and samples must be positive, defect not negative"
             )
         if not all(0 < angle < 80 for angle in self.half_angles):
             raise ParameterError(f"half_angles {self.half_angles}: expected degrees between 0 and 80")
@@ -115,9 +117,16 @@ def render_us(
     """A reconstructed 3-D ultrasound of ``head``, 0 (black) to 255 (white).
 
     Outside the fan the value is exactly 0 and :attr:`Volume.valid` is False.  ``noise`` goes from 0
-    (the mean echo, without speckle or electronic noise) to 1 (fully developed speckle, three
-    looks averaged).
+    (the mean echo, without speckle or electronic noise) to 1 (fully developed speckle, as many looks
+    averaged as the probe takes).
+
+    Raises
+    ------
+    ParameterError
+        If ``noise`` is not between 0 and 1.
     """
+    if not 0 <= noise <= 1:
+        raise ParameterError(f"noise {noise}: expected 0 or more, at most 1 for ultrasound")
     probe = probe or Probe()
     image = _log_compressed(_echoes(head, probe, noise, seed))
     index, inside = _beam_index(geometry, pose, probe)
@@ -161,7 +170,7 @@ def _echoes(head: Head, probe: Probe, noise: float, seed: int) -> npt.NDArray[np
     if noise <= 0:
         return clean
     rng = np.random.default_rng([seed, 41])
-    looks = [np.abs(mean * _speckle(rng, mean.shape) + mirror) for _ in range(_LOOKS)]
+    looks = [np.abs(mean * _speckle(rng, mean.shape) + mirror) for _ in range(probe.looks)]
     speckled = np.mean(looks, axis=0, dtype=np.float32) * passed
     floor = np.float32(10) ** ((np.float32(_FLOOR) + gain) / 20)
     speckled = np.hypot(speckled, floor * rng.standard_normal(mean.shape, dtype=np.float32))
