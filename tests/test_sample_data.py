@@ -214,22 +214,24 @@ def test_low_dose_noise_is_correlated_stronger_inside_and_falls_with_the_dose(no
     assert beside > 0.3 > abs(apart)
     one = truths["ct_low_dose"]
     slab = one.with_array(np.repeat(one.array[15:16], len(one.array), axis=0)[: one.geometry.size[2]])
-    levels = [
-        (low_dose(slab, photons, 3).array - slab.array)[:, 62:82, 62:82].std() for photons in (4e4, 1e6)
-    ]
+    levels = []
+    for photons in (4e4, 1e6):
+        drawn = low_dose(slab, photons, 3).array - slab.array
+        levels.append(drawn[:, 62:82, 62:82].std())
     assert levels[0] / levels[1] == pytest.approx(5, rel=0.05)  # Poisson: as the root of the photons
 
 
 def test_one_look_has_the_speckle_of_a_rayleigh_amplitude(noisy, truths, study):
-    """Of ln A the standard deviation is π/√24: 5.57 dB; of three looks averaged it is less."""
+    """Of ln A the standard deviation is π/√24: 5.57 dB, before beams are interpolated to voxels; of the mean
+    of three looks it is half of that."""
     clean = truths["us_one_look"].array
     flat = binary_erosion((clean > 60) & (clean < 200), iterations=2)
     one, three = (
         (volume.array - clean)[flat].std() * 52 / 255
         for volume in (noisy.volumes["us_one_look"], study.volumes["us"])
     )
-    assert one == pytest.approx(5.57, rel=0.1)
-    assert three < 0.7 * one
+    assert 4 < one < 5.57
+    assert 0.4 < three / one < 0.6
 
 
 def test_low_dose_refuses_what_it_cannot_project(truths):
@@ -238,7 +240,7 @@ def test_low_dose_refuses_what_it_cannot_project(truths):
         with pytest.raises(ParameterError, match=words):
             low_dose(ct, **options)
     oblong = type(ct)(ct.array, type(ct.geometry)(ct.geometry.size, (1.0, 2.0, 3.0)), "CT")
-    with pytest.raises(ParameterError, match="expected square ones"):
+    with pytest.raises(ParameterError, match="expects square ones"):
         low_dose(oblong)
 
 

@@ -70,7 +70,9 @@ def low_dose(volume: Volume, photons: float = 1e4, seed: int = 0) -> Volume:
     if seed < 0:
         raise ParameterError(f"seed {seed}: expected 0 or more")
     if not np.isclose(width, height, rtol=1e-3):
-        raise ParameterError(f"pixels of {width:g}×{height:g} mm: back projection expects square ones")
+        raise ParameterError(
+            f"pixels of {width:g}×{height:g} mm: back projection expects square ones; resample it first"
+        )
     rng = np.random.default_rng([seed, 22])
     density = np.maximum(volume.array / 1000 + 1, 0)
     noise = np.stack([projection_noise(one, width, photons, rng) for one in density])
