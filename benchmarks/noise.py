@@ -1,7 +1,7 @@
 """What denoising is worth on the noise that scanners make, and what it costs small lesions.
 
     python benchmarks/noise.py gains                 # PSNR gain over `pca` for every kind of noise
-    python benchmarks/noise.py gains --followed      # half a pixel, its noise followed from before the move
+    python benchmarks/noise.py gains --known         # with what a study knows beyond the pixels
     python benchmarks/noise.py scores                # the paper's four metrics, noise of 0.05 and 0.10
     python benchmarks/noise.py lesions               # response and d' of lesions of 3, 4 and 6 pixels
     python benchmarks/noise.py flat                  # what is invented where there is nothing but noise
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from noise_cases import HELD_OUT, NOISES, TUNING, followed, noisy, pairs
+from noise_cases import HELD_OUT, NOISES, TUNING, known_noise, noisy, pairs
 
 from medfuse import METRICS
 from medfuse.fusion import METHODS, fuse, make_method
@@ -49,11 +49,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="pairs")
     parser.add_argument("--kinds", nargs="+", default=list(NOISES)[1:], choices=NOISES)
     parser.add_argument(
-        "--followed", action="store_true", help="gains: half a pixel, the noise before the move being known"
+        "--known", action="store_true", help="gains: with what a study knows of the noise beyond the pixels"
     )
     options = parser.parse_args()
-    if options.followed:
-        options.kinds = ["half a pixel"]
     methods = {name: fuser(name) for name in options.methods}
     run = {"gains": gains, "scores": scores, "lesions": lesions, "flat": flat, "clean": clean, "time": timed}
     run[options.what](options, methods)
@@ -80,7 +78,9 @@ def gains(options: argparse.Namespace, methods: dict[str, Fuse]) -> None:
         levels = []
         for cases in filter(None, sets):
             found = [
-                _gains(truth_and_noisy(pair, kind), rivals, followed(pair) if options.followed else None)
+                _gains(
+                    truth_and_noisy(pair, kind), rivals, known_noise(pair, kind) if options.known else None
+                )
                 for _, pair in cases
             ]
             levels.append(np.mean([base for base, _ in found]))

@@ -146,8 +146,20 @@ NOISES: dict[str, Kind] = {
 }
 
 
-def followed(clean: np.ndarray, seed: int = 0) -> list[NoiseModel]:
-    """The noise of :func:`noisy` "half a pixel", estimated before the MR is moved and followed through it."""
+def known_noise(clean: np.ndarray, kind: str, seed: int = 0) -> list[NoiseModel] | None:
+    """What a study knows of the noise of :func:`noisy`; None: nothing beyond the pixels.
+
+    Half a pixel: it is estimated before the MR is moved and followed through that.  CT: it is normal.
+    """
+    if kind == "half a pixel":
+        return _followed(clean, seed)
+    if kind == "low-dose CT, Rician MR":
+        ct, mr = noisy(clean, kind, seed)[0]
+        return [estimate_noise(ct, "gauss"), estimate_noise(mr)]
+    return None
+
+
+def _followed(clean: np.ndarray, seed: int) -> list[NoiseModel]:
     ct, mr = (estimate_noise(one) for one in _on_own_grid(clean.astype(float), np.random.default_rng(seed)))
     size = (clean.shape[3], clean.shape[2], 1)
     kept = kept_noise(Geometry(size), Geometry(size, origin=(-0.5, -0.5, 0.0)))

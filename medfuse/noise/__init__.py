@@ -21,6 +21,7 @@ from .volumes import (
     Denoised,
     denoise_volume,
     residual_structure,
+    slice_distance,
     taken_out,
     width_across,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "projection_noise",
     "put_back",
     "residual_structure",
+    "slice_distance",
     "taken_out",
     "width_across",
     "worth_removing",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..errors import ParameterError, UnknownNameError
 from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
 from .model import NoiseModel, scaled
-from .verdict import GRAINY, Signs, is_noise, signs_of
+from .verdict import GRAINY, Signs, goes_on, is_noise, signs_of
 
 __all__ = [
     "CHOICES",
@@ -44,6 +44,7 @@ UNCORRELATED = 0.37  # widths below this are errors of the estimate
 _AS_STRONG = 1.3  # growth of the deviation from step 1 to 2 up to which noise is white; structure adds some
 _SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
 _WHITE_COSTS = 0.5
+_ALIKE_TEXTURE = ("gauss", "speckle")  # kinds that nothing but their strength tells from texture
 _WORTH = 0.015, 0.04  # levels from which white and correlated noise is worth removing
 
 _NONE = NoiseModel(0.0, 0.0)
@@ -71,7 +72,9 @@ def estimate_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0
     return assess_noise(slices, kind, level).model
 
 
-def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) -> Assessment:
+def assess_noise(
+    slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0, distance: float = math.inf
+) -> Assessment:
     """The noise of one source, slices (z, y, x) or one slice (y, x) in [0, 1].
 
     Parameters
@@ -83,6 +86,8 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) 
         where a kind is given there is noise.
     level:
         Its standard deviation about a signal of ½, where that is known; 0: it is measured.
+    distance:
+        Of the slices in pixels, where that is known: near ones tell noise from texture.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) 
     if kind == "none":
         return Assessment(_NONE, "none, as given")
     array = np.asarray(slices, dtype=float)
-    windows = windows_of(array.reshape(-1, *array.shape[-2:]))
+    windows = windows_of(_stack(array))
     tell = windows.where(windows.clipped < _MOSTLY_CLIPPED)
     signs = signs_of(windows)
     if signs is None or len(tell) < 4 * _FEWEST:
@@ -111,9 +116,18 @@ def assess_noise(slices: npt.ArrayLike, kind: str = "auto", level: float = 0.0) 
         if len(tell) < _FEWEST:
             return _as_given(kind, level) or Assessment(_NONE, "none: too little of the image is not clipped")
     model = replace(_best_model(tell, kind, widths), widths=widths)
+    if kind == "auto" and model.kind in _ALIKE_TEXTURE and goes_on(_stack(array), widths, distance):
+        return _as_given(kind, level) or Assessment(
+            _NONE, "none: what varies goes on from slice to slice, as texture does"
+        )
     if level:
         model = scaled(model, level / model.level)
     return Assessment(model, in_words(model))
+
+
+def _stack(array: Array) -> Array:
+    """Slices (z, y, x) of slices or of one slice."""
+    return array.reshape(-1, *array.shape[-2:])
 
 
 def _as_given(kind: str, level: float) -> Assessment | None:

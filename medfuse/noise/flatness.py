@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .drawing import correlated_normal, kept_by_smoothing
 
-__all__ = ["LOW", "STEPS", "Windows", "gain", "low_quantile", "windows_of"]
+__all__ = ["LOW", "STEPS", "Windows", "gain", "low_quantile", "persistence", "windows_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -28,6 +28,12 @@ LOW = 0.2
 """The quantile of the local variances that stands for the noise."""
 
 _SIDE = 9  # pixels of a window
+_RIM = _SIDE // 2 + 3
+_FLAT, _UNCLIPPED, _FEWEST_PAIRS = (
+    0.4,
+    0.05,
+    48,
+)  # share of the windows, of pixels, windows: of slices compared
 _MOST_SLICES = 12
 _LIMIT = 1e-6  # how near to 0 or 1 a pixel counts as clipped
 
@@ -73,22 +79,49 @@ def windows_of(slices: Array) -> Windows:
     return Windows(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Windows)))
 
 
+def persistence(slices: Array, step: int) -> float | None:
+    """How far what varies in flat windows goes on from a slice (z, y, x) to the next: their correlation.
+
+    0 for noise of its own in each slice, 1 where slices are alike; at ``step`` of :data:`STEPS`.  None where
+    nothing can be told.
+    """
+    if len(slices) < 2 or min(slices.shape[1:]) <= 2 * _RIM:
+        return None
+    chosen = np.linspace(0, len(slices) - 2, min(len(slices) - 1, _MOST_SLICES)).round().astype(int)
+    parts = [_products(slices[z], slices[z + 1], STEPS[step]) for z in chosen]
+    first, second, both = np.concatenate(parts, axis=1)
+    if first.size < _FEWEST_PAIRS:
+        return None
+    flat = first + second <= np.quantile(first + second, _FLAT)
+    return float(both[flat].sum() / max(math.sqrt(first[flat].sum() * second[flat].sum()), 1e-12))
+
+
+def _products(one: Array, next_one: Array, steps: tuple[int, int]) -> Array:
+    """Local variance of the answers in a slice and in the next, and their covariance (3, windows)."""
+    clear = (_local(_limited(one)) < _UNCLIPPED) & (_local(_limited(next_one)) < _UNCLIPPED)
+    first, second = _second_difference(one, steps), _second_difference(next_one, steps)
+    return np.stack([_local(first**2), _local(second**2), _local(first * second)])[:, clear]
+
+
 def _windows(image: Array) -> Windows:
+    if min(image.shape) <= 2 * _RIM:
+        return Windows(np.empty(0), np.empty((0, len(STEPS))), np.empty(0), np.empty((0, 2)))
+    answers = [np.maximum(_local(_second_difference(image, steps) ** 2), 0) for steps in STEPS]
+    mean, square, cube = _local(image), _local(image**2), _local(image**3)
+    moments = [np.maximum(square - mean**2, 0), cube - 3 * mean * square + 2 * mean**3]
+    return Windows(mean, np.stack(answers, axis=1), _local(_limited(image)), np.stack(moments, axis=1))
+
+
+def _local(values: Array) -> Array:
+    """Means over windows; every second one, since neighbours say nearly the same."""
     from scipy.ndimage import uniform_filter
 
-    rim = _SIDE // 2 + 3
-    if min(image.shape) <= 2 * rim:
-        return Windows(np.empty(0), np.empty((0, len(STEPS))), np.empty(0), np.empty((0, 2)))
+    return np.asarray(uniform_filter(values, _SIDE)[_RIM:-_RIM:2, _RIM:-_RIM:2].ravel())
 
-    def local(values: Array) -> Array:
-        """Means over windows; every second one, since neighbours say nearly the same."""
-        return np.asarray(uniform_filter(values, _SIDE)[rim:-rim:2, rim:-rim:2].ravel())
 
-    answers = [np.maximum(local(_second_difference(image, steps) ** 2), 0) for steps in STEPS]
-    limited = ((image <= _LIMIT) | (image >= 1 - _LIMIT)).astype(float)
-    mean, square, cube = local(image), local(image**2), local(image**3)
-    moments = [np.maximum(square - mean**2, 0), cube - 3 * mean * square + 2 * mean**3]
-    return Windows(mean, np.stack(answers, axis=1), local(limited), np.stack(moments, axis=1))
+def _limited(image: Array) -> Array:
+    """1 where a pixel is clipped, else 0."""
+    return ((image <= _LIMIT) | (image >= 1 - _LIMIT)).astype(float)
 
 
 def _second_difference(image: Array, steps: tuple[int, int]) -> Array:

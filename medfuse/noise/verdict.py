@@ -2,7 +2,8 @@
 
 Noise is as strong in every window of one brightness; texture is not.  White noise is as strong at every
 scale; texture grows with the scale, and so does correlated noise.  Where much of an image is black, additive
-noise shows there too: half of its pixels are clipped, and not all or none as in a clean image.
+noise shows there too: half of its pixels are clipped, and not all or none as in a clean image.  And where
+slices lie near one another, texture goes on from one to the next (:func:`goes_on`), and noise does not.
 
 The limits were drawn from the clean pairs of `benchmarks/noise_cases.py` at 256², 128² and 64² pixels and
 the same with noise of 0.02 to 0.10.
@@ -15,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .flatness import LOW, Windows
+from .flatness import LOW, Windows, persistence
 
-__all__ = ["GRAINY", "Signs", "is_noise", "signs_of"]
+__all__ = ["GRAINY", "Signs", "goes_on", "is_noise", "signs_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +26,8 @@ _CLEAR = 0.3  # clipped share up to which a window tells of scales
 _LEVELS, _FEWEST = 6, 12
 _TOUCHED, _ALL = 0.2, 0.8  # clipped shares between which a window is grainy
 _BLACK = 0.1  # share of windows from which black tells of noise
+_NEAR, _FAR = 0.25, 1.6  # correlation of grain from which, pixels up to which the next slice is near
+_PERSISTS = 0.5  # share of the correlation of grain from which it is grain
 GRAINY = 0.9
 """Share of grainy windows among black ones from which additive noise lies on black."""
 
@@ -74,3 +77,27 @@ def is_noise(signs: Signs) -> bool:
         enough = 0.5 if signs.black >= 0.25 else 0.62
         return bool(signs.grainy >= GRAINY and signs.even[1] >= enough)
     return bool(signs.even[0] >= 0.75 and (growth[1] <= 1.25 or signs.even[2] >= 0.7))
+
+
+def goes_on(slices: Array, widths: tuple[float, float], distance: float) -> bool:
+    """Whether what varies goes on from slice (z, y, x) to slice, as texture does.
+
+    Grain as wide across the slices as within them would be correlated from one slice to the next; where that
+    is little, slices tell nothing.  Noise that is correlated across slices as within them, such as that of a
+    volume that was interpolated before, cannot be told from texture so, and is left alone too.
+
+    Parameters
+    ----------
+    slices:
+        In [0, 1].
+    widths:
+        How far what varies is correlated within the slices: see :class:`~medfuse.noise.NoiseModel`.
+    distance:
+        Of the slices, in pixels.
+    """
+    width = (widths[0] + widths[1]) / 2
+    expected = float(np.exp(-(distance**2) / (4 * width**2))) if width else 1.0
+    if expected < _NEAR or distance > _FAR:
+        return False
+    found = persistence(slices, 1 if width else 0)
+    return found is not None and found >= _PERSISTS * expected

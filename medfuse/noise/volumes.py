@@ -14,7 +14,15 @@ from .drawing import kept_by_smoothing
 from .estimation import assess_noise, is_worth_denoising
 from .model import NoiseModel
 
-__all__ = ["MUCH_STRUCTURE", "Denoised", "denoise_volume", "residual_structure", "taken_out", "width_across"]
+__all__ = [
+    "MUCH_STRUCTURE",
+    "Denoised",
+    "denoise_volume",
+    "residual_structure",
+    "slice_distance",
+    "taken_out",
+    "width_across",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -82,7 +90,7 @@ def denoise_volume(
         Called with (fraction, message).
     """
     volume = np.asarray(array, dtype=float)
-    found = assess_noise(volume, kind)
+    found = assess_noise(volume, kind, distance=slice_distance(spacing))
     nothing = Denoised(volume, found.model, found.finding, 0, 1.0)
     if how == "none" or found.model.level == 0:
         return nothing
@@ -101,6 +109,11 @@ def denoise_volume(
     result = np.mean(results, axis=0)
     residual = taken_out(volume, result, found.model)
     return Denoised(result, found.model, found.finding, len(axes), residual_structure(residual, found.model))
+
+
+def slice_distance(spacing: Sequence[float]) -> float:
+    """Distance of slices in pixels, of voxels of this ``spacing`` along z, y and x."""
+    return 2 * spacing[0] / (spacing[1] + spacing[2])
 
 
 def _is_nearly_isotropic(shape: tuple[int, ...], spacing: Sequence[float]) -> bool:

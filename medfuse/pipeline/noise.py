@@ -26,6 +26,7 @@ from ..noise import (
     denoise_volume,
     in_words,
     interpolated,
+    slice_distance,
     width_across,
 )
 from ..progress import Progress, subrange
@@ -109,7 +110,20 @@ def _noise_on_own_grid(volume: Volume, window: Window, kind: str) -> tuple[np.nd
     own = rescaled.array[_box(volume)]
     if rescaled.valid is not None:
         own = continued(own, rescaled.valid[_box(volume)])
-    return own, assess_noise(own, kind)
+    spacing = volume.geometry.spacing[::-1]
+    known = _kind(volume, own, kind)
+    return own, assess_noise(own, known, distance=slice_distance(spacing))
+
+
+def _kind(volume: Volume, shares: np.ndarray, kind: str) -> str:
+    """What is known of the noise in ``shares`` (z, y, x) of a volume: ``kind``, or what its modality tells.
+
+    CT has no speckle and no magnitudes: where "auto" finds noise there, it is normal.
+    """
+    if kind != "auto" or volume.modality != "CT":
+        return kind
+    spacing = volume.geometry.spacing[::-1]
+    return "gauss" if assess_noise(shares, distance=slice_distance(spacing)).model.level else kind
 
 
 def without_noise(
@@ -138,7 +152,8 @@ def _without_noise(
     inside = _box(volume)
     shares = np.clip((volume.array[inside] - lower) / scale, 0, 1)
     factor = scale / (window.upper - window.lower)
-    done = denoise_volume(shares, volume.geometry.spacing[::-1], how, kind, factor, progress)
+    known = _kind(volume, shares, kind)
+    done = denoise_volume(shares, volume.geometry.spacing[::-1], how, known, factor, progress)
     found = NoiseFound(done.finding, scale, done.planes, done.structure)
     if not done.planes:
         return volume, found

@@ -51,6 +51,10 @@ class DeepImagePrior(Settings):
     neighbour.  Where the noise in the closed form is below `noise_floor` there is nothing to gain, and the
     closed form is the result.
 
+    It pays most on Rician noise and on noise that is correlated over more than a pixel.  On white noise
+    non-local means (`pca` with `denoise=nlm`) are as good in a tenth of the time, and `denoise=both` nearly so
+    on all kinds.  Lesions of a few pixels lose a part of their contrast; the smaller, the more.
+
     Maps: `weight_i`, the gain shares β_i²; `uncertainty`, the standard deviation of X0 over late outputs
     and over the members of an ensemble.  Under recorruption each output comes from other noise, so it
     shows how far the noise of the data reaches into X0, and it follows the error in rank; what all
