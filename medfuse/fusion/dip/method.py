@@ -52,8 +52,8 @@ class DeepImagePrior(Settings):
     closed form is the result.
 
     It pays most on Rician noise and on noise that is correlated over more than a pixel.  On white noise
-    non-local means (`pca` with `denoise=nlm`) are as good in a tenth of the time, and `denoise=both` is nearly
-    so on all kinds.  Lesions of a few pixels lose a part of their contrast; the smaller, the more.
+    non-local means (`pca` with `denoise=nlm`) are as good in a tenth of the time, and on all kinds of it
+    `denoise=both` nearly is.  Lesions of a few pixels lose a part of their contrast; the smaller, the more.
 
     Maps: `weight_i`, the gain shares β_i²; `uncertainty`, the standard deviation of X0 over late outputs
     and over the members of an ensemble.  Under recorruption each output comes from other noise, so it
