@@ -16,6 +16,9 @@ from .volume import MODALITIES, Volume
 __all__ = ["Input", "InputVolume", "Study", "input_volume"]
 
 
+_LONGEST = 40  # letters of a label
+
+
 @dataclass(frozen=True)
 class InputVolume:
     """One volume as it lies on the disk, with all that is said of it.
@@ -35,11 +38,14 @@ class InputVolume:
         (see there).
     landmarks:
         Files with landmarks of the fixed volume and of this one.
+    label:
+        What to call it in captions, tables and the provenance; "" for its modality.
 
     Raises
     ------
     ParameterError
-        If a path is no path, if there is both a transform and landmarks, or a convention without a transform.
+        If a path is no path, a label is longer than 40 letters or has control characters, if there is both
+        a transform and landmarks, or a convention without a transform.
     UnknownNameError
         For a modality or convention that does not exist.
     """
@@ -50,6 +56,7 @@ class InputVolume:
     transform: Path | None = None
     convention: str = ""
     landmarks: tuple[Path, Path] | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", _path(self.path))
@@ -58,6 +65,10 @@ class InputVolume:
             object.__setattr__(self, "transform", _path(self.transform))
         if self.landmarks is not None:
             object.__setattr__(self, "landmarks", _pair(self.landmarks))
+        if len(self.label) > _LONGEST or not self.label.isprintable():
+            raise ParameterError(
+                f"label {self.label[:_LONGEST]!r}: expected up to {_LONGEST} letters on one line"
+            )
         if self.modality and self.modality not in MODALITIES:
             raise UnknownNameError("modality", self.modality, MODALITIES)
         if self.convention and self.convention not in CONVENTIONS:

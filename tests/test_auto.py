@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medfuse import Geometry, InputVolume, Recipe, Study, Volume, run_study, write_result, write_volume
-from medfuse.errors import DeviceError, UnknownNameError
+from medfuse.errors import DeviceError, ParameterError, UnknownNameError
 from medfuse.fusion import METHODS, Fused, fuse, make_method, values_of, what_ran
 from medfuse.fusion.auto import Auto
 from medfuse.fusion.pca import PatchPCA
@@ -107,3 +107,12 @@ def test_a_study_is_named_after_what_ran(result, tmp_path):
     assert "What was assumed" not in page  # it is no fault
     assert _description(result) == "fused MR (pca), not for diagnosis"
     assert f"method {title};" in _derivation(result)
+
+
+def test_a_method_by_its_key():
+    assert make_method("pca", {"patch": "5"}) == make_method(METHODS["pca"], {"patch": 5})
+    assert make_method("PCA") == METHODS["pca"]()
+    with pytest.raises(UnknownNameError, match="Did you mean 'pca'"):
+        make_method("pcaa")
+    with pytest.raises(ParameterError, match=r"a method of type PatchPCA.*dataclasses\.replace"):
+        make_method(METHODS["pca"]())

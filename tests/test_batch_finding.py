@@ -185,6 +185,7 @@ class TestTable:
             ("study,fixed,moving\n,1,2\n", ParameterError, "--key"),
             ("study,fixed,moving,modalities\na,1,2,CT\n", ParameterError, "line 2: 1 modalities for 2"),
             ("study,fixed,moving,landmarks_fixed\na,1,2,3\n", ParameterError, "landmarks need both"),
+            ("study,fixed,moving,labels\na,1,2,CT\n", ParameterError, "line 2: 1 labels for 2"),
             ("study,fixed,moving,moving_volume\na,1,2,x\n", ParameterError, "moving_volume = 'x'"),
             ("study,fixed,moving,transform_convention\na,1,2,ras\n", ParameterError, "no transform file"),
         ],
@@ -224,6 +225,7 @@ class TestTable:
                     "/data/mr",
                     reading=ReadOptions(series="1.2.3", volume=4),
                     landmarks=(tmp_path / "ct.fcsv", tmp_path / "mr.fcsv"),
+                    label="=MR, FLAIR",
                 ),
                 "/data/us.mha",
             ),
@@ -245,6 +247,12 @@ class TestTable:
         assert "./=1.nii" in cells
         assert "'=not a formula" in cells
         assert not any(value.startswith(("=", "+", "-", "@")) for value in cells)
+
+    def test_a_label_that_a_table_cannot_hold(self, tmp_path):
+        study = Study("1", InputVolume("2", label="a;b"))
+        with pytest.raises(ParameterError, match="which they cannot hold"):
+            write_table([Planned("a", study)], tmp_path / "t.csv")
+        assert not (tmp_path / "t.csv").exists()
 
     def test_an_existing_table_is_kept(self, tmp_path):
         path = table(tmp_path, "mine")

@@ -39,6 +39,16 @@ def test_transforms_in_order_with_gaps():
         study(transforms=["m.txt"])
 
 
+def test_labels_in_order_with_gaps():
+    made = InputOptions(VOLUMES, label=["-", "MR FLAIR", "-"]).study()
+    assert [one.label for one in made.volumes] == ["", "MR FLAIR", ""]
+    with pytest.raises(ParameterError, match="1 times --label for 3 volumes"):
+        InputOptions(VOLUMES, label=["CT"]).study()
+    for label in ("x" * 41, "two\nlines"):
+        with pytest.raises(ParameterError, match="expected up to 40 letters on one line"):
+            InputVolume("ct.nii", label=label)
+
+
 def test_one_convention_for_all_or_one_for_each():
     files = ["a.txt", "b.tfm"]
     assert conventions(study(transforms=files, conventions=["inverse"])) == ["inverse", "inverse"]

@@ -13,6 +13,7 @@ from medfuse.fusion import METHODS, fuse, make_method
 from medfuse.fusion.exposure import EXPOSURES, expose, fixed_curve, measured_curve
 from medfuse.fusion.saturation import TOLERATED, WHITE, foreground, saturation, with_saturation_checked
 from medfuse.fusion.types import Fused
+from medfuse.sources import Sources
 
 EXPOSED = ("pca", "gmc")
 
@@ -103,6 +104,19 @@ class TestMeasured:
         line = max(np.quantile(one[where], 0.995) for one in sources) / bright
         values = np.linspace(0, bright * 0.999, 500)
         assert (np.diff(curve(values)) >= 0.49 * line * np.diff(values)).all()
+
+    @pytest.mark.parametrize("how", ["measured", "rescale"])
+    def test_no_step_where_one_of_two_equal_sources_ends(self, how):
+        """A source alone passes as it is: by the curve it would be dimmer than beside the other by 1/√2."""
+        image = np.random.default_rng(0).uniform(0, 1, (3, 40, 40)).astype(np.float32)
+        image = gaussian_filter(image, (0, 3, 3)) * 2 - 0.5
+        image = image.clip(0, 1)
+        valid = np.ones((2, *image.shape), bool)
+        valid[1, :, :, 20:] = False
+        fused = fuse(Sources(np.stack([image, image]), valid), make_method(METHODS["pca"], {"exposure": how}))
+        np.testing.assert_array_equal(fused.array[:, :, 20:], image[:, :, 20:])
+        # Beyond the end the mirror image stands in, of which the curve is too: not quite the same image.
+        np.testing.assert_allclose(fused.array[:, :, :20], image[:, :, :20], atol=0.05)
 
     def test_one_curve_for_all_slices(self):
         """Equal values of T come out equal, wherever they lie; a slice is not exposed by itself."""

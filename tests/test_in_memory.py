@@ -150,6 +150,18 @@ class TestHowItIsShown:
         assert len(bars) == terminal
         assert all(steps[-1][0] == 1.0 for steps in bars)
 
+    @pytest.mark.parametrize("run", [medfuse.run_study, medfuse.align])
+    def test_a_bar_for_studies_too(self, monkeypatch, bars, volumes, tmp_path, run):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        for name, volume in zip(("ct", "t1"), volumes, strict=True):
+            medfuse.write_volume(volume, tmp_path / f"{name}.nii.gz")
+        study = medfuse.Study(tmp_path / "ct.nii.gz", tmp_path / "t1.nii.gz")
+        run(study, Recipe(method="average", registration="none"))
+        (steps,) = bars
+        assert [fraction for fraction, _ in steps] == sorted(fraction for fraction, _ in steps)
+        run(study, Recipe(method="average", registration="none"), lambda *_: None)
+        assert len(bars) == 1
+
     def test_ones_own_progress(self, monkeypatch, bars):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         steps = []
@@ -171,5 +183,5 @@ class TestHowItIsShown:
         study = medfuse.Study(medfuse.InputVolume(tmp_path / "ct.nii.gz", "CT"), tmp_path / "t1.nii.gz")
         aligned = medfuse.align(study, Recipe(registration="none"))
         assert repr(aligned) == (
-            "<Aligned fixed CT + moving OT on 16×14×3 voxels of 1×1×2 mm; registration given>"
+            "<Aligned fixed CT + moving on 16×14×3 voxels of 1×1×2 mm; registration given>"
         )

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -69,6 +69,22 @@ def inside():
     field = np.zeros(GRID.shape, bool)
     field[:, 5:37, 5:35] = True
     return field
+
+
+def test_labels_are_what_volumes_are_called(study, tmp_path):
+    fixed, moving = (
+        replace(one, label=label) for one, label in zip(study.volumes, ("", "FLAIR"), strict=True)
+    )
+    unknown = Study(replace(fixed, modality="OT"), moving)
+    made = run_study(unknown, RECIPE)
+    assert made.labels == ("fixed", "moving FLAIR")
+    write_result(made, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert [one["role"] for one in facts["inputs"]] == ["fixed", "moving FLAIR"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "moving FLAIR" in page
+    assert "fixed + moving FLAIR" in page
+    assert "fixed OT" not in page
 
 
 class TestField:
@@ -250,6 +266,24 @@ class TestOwnFiles:
         said = " ".join(output.split())
         assert "registered/moving_1.nii.gz: only where moving_1_mask.nii.gz is not 0" in said
         assert re.search(r"registered/fixed\.nii\.gz: MR, [\d.]+ to 1000 \(as in its study\)", said)
+
+    def test_for_other_programs(self, folder, written):
+        run = CliRunner().invoke(app, ["metrics", str(folder), "--json"])
+        facts = json.loads(run.stdout)
+        assert {key: f"{facts['scores'][key]:.6f}" for key in written} == written
+        assert facts["metrics"]["nabf"]["better"] == "lower"
+        assert "only where moving_1_mask.nii.gz" in " ".join(run.stderr.split())
+        run = CliRunner().invoke(app, ["metrics", str(folder), "--csv"])
+        rows = list(csv.DictReader(run.stdout.splitlines()))
+        expected = csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines())
+        kept = [row for row in expected if row["method"] == "average"]
+        for row, other in zip(rows, kept, strict=True):
+            assert row["slice"] == other["slice"]
+            assert {key: float(row[key]) for key in written} == pytest.approx(
+                {key: float(other[key]) for key in written}, nan_ok=True, rel=1e-6
+            )
+        both = CliRunner().invoke(app, ["metrics", str(folder), "--csv", "--json"])
+        assert "give one of them" in str(both.exception)
 
     def test_the_folder_with_another_fused_volume(self, folder, written, tmp_path, result):
         write_volume(Volume(result.baselines["maximum"], GRID), tmp_path / "other.nii.gz")

@@ -52,6 +52,14 @@ class InputOptions:
         ),
     ]
     modality: Modalities = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|-",
+            help="What to call each volume in order, in captions and tables, such as 'MR FLAIR'; - for its "
+            "modality. It goes into the result: no name of a patient.",
+        ),
+    ] = None
     series: Series = None
     volume: Annotated[
         list[str] | None,
@@ -118,6 +126,7 @@ class InputOptions:
             )
         transforms = _one_each("--initial-transform", self.initial_transform, moving, "moving volumes")
         modalities = _one_each("--modality", self.modality, moving + 1)
+        labels = _one_each("--label", self.label, moving + 1)
         reading = reading_options(
             moving + 1,
             self.series,
@@ -129,9 +138,9 @@ class InputOptions:
         )
         starts = zip(["", *transforms], ["", *self._conventions(transforms)], strict=True)
         fixed, *others = (
-            InputVolume(path, modality, options, Path(start) if start else None, convention)
-            for path, modality, options, (start, convention) in zip(
-                self.volumes, modalities, reading, starts, strict=True
+            InputVolume(path, modality, options, Path(start) if start else None, convention, label=label)
+            for path, modality, label, options, (start, convention) in zip(
+                self.volumes, modalities, labels, reading, starts, strict=True
             )
         )
         if self.landmarks:

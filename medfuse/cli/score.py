@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
+import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +14,13 @@ import typer
 
 from ..errors import ParameterError
 from ..metrics import METRICS, PROFILES, Metric, Scores, evaluate, left_out, metric_rows
+from ..sources import Sources
 from .inputs import Modalities, ToGrey
 from .options import Windows
 from .score_inputs import Asked, is_result, load, parsed_scale
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
 __all__ = ["metrics"]
@@ -45,12 +50,20 @@ def metrics(
         ),
     ] = None,
     to_grey: ToGrey = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="CSV on stdout: a row for the whole, and one for each slice.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on stdout: scores, and what each metric is.")
+    ] = False,
 ) -> None:
     """Score a fused image or volume against its sources."""
+    if as_csv and as_json:
+        raise ParameterError("--csv and --json: give one of them")
     match words:
-        case ["list"]:
+        case ["list"] if not (as_csv or as_json):
             _list()
-        case ["show", key]:
+        case ["show", key] if not (as_csv or as_json):
             _show(METRICS[key])
         case [first, *others] if len(others) > 1 or is_result(Path(first)):
             PROFILES[profile]  # a name that does not exist is refused before anything is read
@@ -58,7 +71,13 @@ def metrics(
                 typer.echo(f"note: {note}", err=True)
             asked = Asked(tuple(modality or ()), tuple(window or ()), parsed_scale(fused_scale), to_grey)
             sources, fused = load([Path(word) for word in words], asked)
-            _print(evaluate(sources, fused, profile))
+            scores = evaluate(sources, fused, profile)
+            if as_csv:
+                _print_csv(scores, sources)
+            elif as_json:
+                _print_json(scores)
+            else:
+                _print(scores)
         case _:
             raise ParameterError(
                 f"{len(words)} images: give two or more sources and then the fused image, the folder of a "
@@ -102,6 +121,19 @@ def _print(scores: Scores) -> None:
     _show_table(table)
     if scores.consistency and len(scores.consistency.per_gap):
         typer.echo(f"inter-slice consistency {scores.consistency.value:.6f} (0 to 1, higher is better)")
+
+
+def _print_csv(scores: Scores, sources: np.ndarray | Sources) -> None:
+    from ..report.tables import rows_of
+
+    stack = sources if isinstance(sources, Sources) else Sources(sources)
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows_of({"fused": scores}, stack))
+
+
+def _print_json(scores: Scores) -> None:
+    from ..report.provenance import score_facts
+
+    typer.echo(json.dumps(score_facts(scores), indent=2))
 
 
 def _table(*columns: str) -> Table:

@@ -126,7 +126,7 @@ def _load_pictures(paths: Sequence[Path], to_grey: bool) -> list[np.ndarray]:
     step, top = levels_in_use(wide) if wide else (1, 65535)
     if top != 65535:
         steps = f" in steps of {step}" if step > 1 else ""
-        typer.echo(f"note: the 16-bit images use 0 to {top}{steps}, which stand for 0 to 1")
+        typer.echo(f"note: the 16-bit images use 0 to {top}{steps}, which stand for 0 to 1", err=True)
     whites = [top if white == 65535 else white for _, white in found]
     return [array.astype(np.float32) / np.float32(w) for (array, _), w in zip(found, whites, strict=True)]
 
@@ -172,7 +172,8 @@ def _note_on_denoising(folder: Path) -> None:
     if how != "none":
         typer.echo(
             f"note: {folder}: its own scores are against sources denoised by {how}; these are against the "
-            "registered volumes as they were read"
+            "registered volumes as they were read",
+            err=True,
         )
 
 
@@ -221,7 +222,7 @@ def _load_volumes(paths: Sequence[Path], asked: Asked) -> tuple[Sources, np.ndar
             )
     windows = _windows(volumes, studies, asked)
     for path, volume, window in zip(names, volumes, windows, strict=True):
-        typer.echo(f"{path}: {volume.modality}, {window.describe()}")
+        typer.echo(f"{path}: {volume.modality}, {window.describe()}", err=True)
     shown = [rescale(*pair) for pair in zip(volumes, windows, strict=True)]
     masks = [_both(one.valid, fused.valid) for one in shown]
     return Sources.of([one.array for one in shown], masks), _fused(last, fused, asked.fused_scale)
@@ -249,7 +250,7 @@ def _mask_of_study(path: Path) -> np.ndarray | None:
     mask = path.with_name(f"{names.mask_name(path.name.removesuffix('.nii.gz'))}.nii.gz")
     if not mask.is_file():
         return None
-    typer.echo(f"{path}: only where {mask.name} is not 0")
+    typer.echo(f"{path}: only where {mask.name} is not 0", err=True)
     return np.asarray(read_volume(mask, modality="OT").array > 0)
 
 
@@ -291,7 +292,7 @@ def _fused_scale(path: Path, fused: Volume, scale: Scale | None) -> Scale:
         raise ParameterError(
             f"{path}: values from {low:g} to {high:g} lie outside --fused-scale {scale[0]:g},{scale[1]:g}"
         )
-    typer.echo(f"{path}: fused, {scale[0]:g} to {scale[1]:g} ({why})")
+    typer.echo(f"{path}: fused, {scale[0]:g} to {scale[1]:g} ({why})", err=True)
     return scale
 
 

@@ -12,7 +12,7 @@ from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, suite
 from ..intensity import Window, colour_map_specs
 from ..metrics import Scores, evaluate, left_out
 from ..noise import NoiseModel
-from ..progress import Progress, ignore, subrange
+from ..progress import Progress, shown, subrange
 from ..recipe import Recipe
 from ..sources import Sources
 from ..study import Study
@@ -99,7 +99,7 @@ class StudyResult(Aligned):
         return self.fused_volume.with_array(np.rint(255 * colours))
 
 
-def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = ignore) -> StudyResult:
+def run_study(study: Study, recipe: Recipe | None = None, progress: Progress | None = None) -> StudyResult:
     """Read, register, fuse and score one study.  Nothing is written.
 
     Parameters
@@ -109,14 +109,19 @@ def run_study(study: Study, recipe: Recipe | None = None, progress: Progress = i
     recipe:
         What to do; None for the defaults.
     progress:
-        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.  None: a bar, where
+        stderr is a terminal.
 
     Raises
     ------
     MedfuseError
         One of its subclasses, with what to do about it.
     """
-    recipe = recipe or Recipe()
+    with shown(progress) as report:
+        return _run(study, recipe or Recipe(), report)
+
+
+def _run(study: Study, recipe: Recipe, progress: Progress) -> StudyResult:
     method = recipe.build_method()  # first, so that a typing error costs no reading
     check_weights(method)
     aligned = align(study, recipe, subrange(progress, 0.0, 0.25))

@@ -14,7 +14,7 @@ from ..io import sha256_of_input
 from ..io.dicom import can_be_stated, notes_on_patients, notes_on_writing
 from ..io.files import existing
 from ..noise import Assessment
-from ..progress import Progress, ignore, subrange
+from ..progress import Progress, shown, subrange
 from ..recipe import Recipe
 from ..registration import Registration, register
 from ..resampling import check_memory, output_grid, resample
@@ -89,9 +89,14 @@ class Aligned:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What to call each volume: ``fixed CT``, ``moving MR``, ``moving 2 US``."""
-        names = _order(len(self.volumes))
-        return tuple(f"{name} {one.modality}" for name, one in zip(names, self.volumes, strict=True))
+        """What to call each volume: ``fixed CT``, ``moving MR``, ``moving 2 US``, or by its own label.
+
+        One whose modality is not known is just ``moving``.
+        """
+        known = ("" if one.modality == "OT" else one.modality for one in self.volumes)
+        labels = (one.label or modality for one, modality in zip(self.study.volumes, known, strict=True))
+        pairs = zip(_order(len(self.volumes)), labels, strict=True)
+        return tuple(f"{name} {label}".rstrip() for name, label in pairs)
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -100,7 +105,7 @@ class Aligned:
         return tuple(f"registration of {label}: {one.verdict}" for label, one in pairs)
 
 
-def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
+def align(study: Study, recipe: Recipe, progress: Progress | None = None) -> Aligned:
     """Read and register the volumes of one study and bring them onto one grid.  Nothing is written.
 
     Every volume is interpolated at most once, by the whole transform from the fixed volume to it.
@@ -112,13 +117,19 @@ def align(study: Study, recipe: Recipe, progress: Progress = ignore) -> Aligned:
     recipe:
         What to do; its method and metrics do not matter here.
     progress:
-        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.
+        Called with (fraction, message); raise :class:`medfuse.Cancelled` in it to stop.  None: a bar, where
+        stderr is a terminal.
 
     Raises
     ------
     MedfuseError
         One of its subclasses, with what to do about it.
     """
+    with shown(progress) as report:
+        return _align(study, recipe, report)
+
+
+def _align(study: Study, recipe: Recipe, progress: Progress) -> Aligned:
     for path in study.start_files:
         existing(path)
     clock = Clock()

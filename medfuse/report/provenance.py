@@ -27,7 +27,7 @@ from ..volume import Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["aligned_facts", "digest", "provenance", "write_json"]
+__all__ = ["aligned_facts", "digest", "provenance", "score_facts", "write_json"]
 
 _IDENTITY = (
     "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyDescription", "SeriesDescription",
@@ -48,6 +48,15 @@ def provenance(result: StudyResult) -> dict[str, Any]:
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
         "noise": None if result.noise is None else _noise(result.noise),
         "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.ran.key].per_slice},
+    }
+
+
+def score_facts(scores: Scores) -> dict[str, Any]:
+    """Scores as plain values, with what each metric is."""
+    return {
+        "medfuse": __version__,
+        "scores": _scores(scores),
+        "metrics": {key: _metric(METRICS[key]) for key in scores.per_slice},
     }
 
 

@@ -4,7 +4,8 @@
 ``study``               name in file names and pages; empty: a pseudonym
 ``fixed``               a volume: a file, or a folder with a DICOM series
 ``moving``              the next one; ``moving2``, ``moving3``, … for more
-``modalities``          of each volume, fixed first, separated by ``;``
+``modalities``,         of each volume, fixed first, separated by ``;``; labels are what captions call it
+``labels``
 ``initial_transform``   to start from, for ``moving``; ``initial_transform2``, … for the others
 ``transform_            what its numbers mean (lps, ras, fsl, with -inverse or inverse), likewise
 convention``
@@ -31,7 +32,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ __all__ = ["read_table", "write_table"]
 
 _WORDY = ("note", "problem", "choices")
 _READING = tuple(one.name for one in fields(ReadOptions))
-_OWN = ("study", "fixed", *(f"fixed_{name}" for name in _READING), "modalities", *_WORDY)
+_OWN = ("study", "fixed", *(f"fixed_{name}" for name in _READING), "modalities", "labels", *_WORDY)
 _STEMS = (
     "moving",
     "initial_transform",
@@ -152,9 +153,12 @@ def _planned(row: Mapping[str, str], base: Path, pseudonyms: Pseudonyms | None) 
     if len(given) < 2 or not all(given):
         problem = problem or "no file for the fixed or the moving volume: fusion needs two volumes or more"
         return Planned(name, None, _overrides(row), note=note, problem=problem)
-    modalities = _modalities(row, len(given))
-    fixed = InputVolume(_file(base, given[0]), modalities[0], _reading(row, "fixed_{}"))
-    others = [_moving(row, i, base, modality) for i, modality in enumerate(modalities[1:])]
+    modalities, labels = (_of_each(row, column, len(given)) for column in ("modalities", "labels"))
+    fixed = InputVolume(_file(base, given[0]), modalities[0], _reading(row, "fixed_{}"), label=labels[0])
+    others = [
+        replace(_moving(row, i, base, modality), label=label)
+        for i, (modality, label) in enumerate(zip(modalities[1:], labels[1:], strict=True))
+    ]
     if twice := _twice([fixed, *others]):
         return Planned(name, None, _overrides(row), note=note, problem=twice)
     return Planned(name, Study(fixed, others), _overrides(row), note=note)
@@ -186,12 +190,12 @@ def _expanded(text: str) -> Path:
         return Path(text)
 
 
-def _modalities(row: Mapping[str, str], count: int) -> list[str]:
-    text = row.get("modalities", "")
+def _of_each(row: Mapping[str, str], column: str, count: int) -> list[str]:
+    text = row.get(column, "")
     words = [word.strip() for word in text.split(";")] if text else [""] * count
     if len(words) != count:
         raise ParameterError(
-            f"{len(words)} modalities for {count} volumes: give one for each, the fixed one first, or none"
+            f"{len(words)} {column} for {count} volumes: give one for each, the fixed one first, or none"
         )
     return words
 
@@ -296,9 +300,13 @@ def _row(one: Planned, base: Path) -> dict[str, str]:
 def _cells_of(study: Study, base: Path) -> dict[str, str]:
     """The cells of a study's files that are not empty."""
     modalities = [one.modality for one in study.volumes]
+    labels = [one.label for one in study.volumes]
+    if any(";" in label for label in labels):
+        raise ParameterError(f"labels {labels}: a table separates them by ';', which they cannot hold")
     cells = {
         "fixed": _path(study.fixed.path, base),
         "modalities": ";".join(modalities) if any(modalities) else "",
+        "labels": cell(";".join(labels)) if any(labels) else "",
         **_choices_of(study.fixed.reading, "fixed_{}"),
     }
     for i, one in enumerate(study.moving):
@@ -340,6 +348,6 @@ def _columns(rows: Iterable[Mapping[str, str]]) -> list[str]:
     """The union of columns: files first, then overrides, then words."""
     seen = {name for row in rows for name in row}
     files = sorted((n for n in seen if _NUMBERED.fullmatch(n)), key=lambda n: (n[0] != "m", len(n), n))
-    first = ["study", "fixed", *files, "modalities"]
+    first = ["study", "fixed", *files, "modalities", "labels"]
     middle = sorted(seen - {*first, *_WORDY})
     return [name for name in (*first, *middle, *_WORDY) if name in seen]

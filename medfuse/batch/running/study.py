@@ -20,6 +20,7 @@ from typing import Any
 from ...errors import MedfuseError
 from ...io import sha256_of, sha256_of_input
 from ...memory import failed_allocation
+from ...progress import ignore
 from ...recipe import Recipe
 from ...version import __version__
 from ...weights import digests_of
@@ -78,7 +79,7 @@ def _run(job: Job, batch_folder: OutputFolder, room: Path, start: float) -> Row:
     from ..results.bids_names import rename_as_bids
     from ..results.thumbnail import thumbnail
 
-    result = run_study(job.study, Recipe.from_mapping(job.recipe))
+    result = run_study(job.study, Recipe.from_mapping(job.recipe), ignore)
     folder = room / "result"
     report = write_result(result, folder)
     facts = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
