@@ -7,7 +7,9 @@ sees to what was not measured (:mod:`.measured`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from ..errors import ParameterError
 from ..noise import NoiseModel
@@ -15,7 +17,7 @@ from ..progress import Progress, ignore
 from ..registry import Registry
 from ..sources import Sources, Stack
 from .measured import fuse_measured
-from .parameters import Parameter, make_method, method_fault, parameters_of, presets_of, values_of
+from .parameters import Parameter, configured, method_fault, parameters_of, presets_of, values_of
 from .ran import Ran, what_ran
 from .saturation import with_saturation_checked
 from .suited import suited
@@ -61,6 +63,41 @@ METHODS: Registry[type[FusionMethod]] = Registry(
     fault=method_fault,
 )
 """key -> the method's class; ``make_method`` builds one with parameters."""
+
+
+def make_method(
+    method: str | type[FusionMethod],
+    values: Mapping[str, Any] = MappingProxyType({}),
+    preset: str | None = None,
+) -> FusionMethod:
+    """Build a method from a preset and from values that may be text (``-p key=value``).
+
+    Parameters
+    ----------
+    method:
+        A key of :data:`METHODS`, or a method's class.
+    values:
+        name -> value; text is converted to the kind of the field.  They win over the preset.
+    preset:
+        One of ``presets_of(method)``; "auto" for the one that suits the device, where the method has an
+        opinion (``auto_preset``), else the defaults; None for the defaults of the fields.
+
+    Raises
+    ------
+    UnknownNameError
+        For a method that does not exist, or a parameter or preset that it does not have; the message lists
+        those there are.
+    ParameterError
+        For a value of the wrong kind or out of range, or a method that is neither key nor class.
+    """
+    if isinstance(method, str):
+        method = METHODS[METHODS.key_of(method)]
+    if not isinstance(method, type):
+        raise ParameterError(
+            f"a method of type {type(method).__name__}: expected a key such as 'pca', or a method's class; "
+            "one that is configured already is changed by dataclasses.replace"
+        )
+    return configured(method, values, preset)
 
 
 def fuse(

@@ -11,7 +11,7 @@ from ..progress import Progress, ignore
 from .dip.method import DeepImagePrior
 from .dip.verdict import NO_NOISE
 from .exposure import EXPOSURES
-from .parameters import check_parameters, make_method, parameter
+from .parameters import check_parameters, configured, parameter
 from .pca import PatchPCA
 from .ran import handed_over
 from .types import Fused, FusionMethod, Stack, fuse_knowing
@@ -69,4 +69,4 @@ class Auto:
 
     def _dip(self) -> FusionMethod:
         values = {"exposure": self.exposure, "seed": self.seed, "device": self.device}
-        return make_method(DeepImagePrior, values, self.preset)
+        return configured(DeepImagePrior, values, self.preset)

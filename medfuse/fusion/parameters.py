@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from ..errors import ParameterError, UnknownNameError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Parameter",
     "check_parameters",
-    "make_method",
+    "configured",
     "method_fault",
     "parameter",
     "parameters_of",
@@ -120,51 +119,16 @@ def _check_kind(one: Parameter, value: Any) -> None:
         raise ParameterError(f"{one.name}={value!r}: expected {_kind_name(one.kind)}")
 
 
-def make_method(
-    method: str | type[FusionMethod],
-    values: Mapping[str, Any] = MappingProxyType({}),
-    preset: str | None = None,
+def configured(
+    method: type[FusionMethod], values: Mapping[str, Any], preset: str | None = None
 ) -> FusionMethod:
-    """Build a method from a preset and from values that may be text (``-p key=value``).
-
-    Parameters
-    ----------
-    method:
-        A key of :data:`medfuse.METHODS`, or a method's class.
-    values:
-        name -> value; text is converted to the kind of the field.  They win over the preset.
-    preset:
-        One of ``presets_of(method)``; "auto" for the one that suits the device, where the method has an
-        opinion (``auto_preset``), else the defaults; None for the defaults of the fields.
-
-    Raises
-    ------
-    UnknownNameError
-        For a method that does not exist, or a parameter or preset that it does not have; the message lists
-        those there are.
-    ParameterError
-        For a value of the wrong kind or out of range, or a method that is neither key nor class.
-    """
-    method = _class_of(method)
+    """A method of that class; see :func:`medfuse.make_method`."""
     known = parameters_of(method)
     for name in values:
         if name not in known:
             raise UnknownNameError("parameter", name, known)
     chosen = {name: _convert(known[name], value) for name, value in values.items()}
     return method(**{**_preset_values(method, preset, chosen.get("device", "auto")), **chosen})
-
-
-def _class_of(method: str | type[FusionMethod]) -> type[FusionMethod]:
-    from . import METHODS  # here, for it is made after this module is loaded
-
-    if isinstance(method, str):
-        return METHODS[METHODS.key_of(method)]
-    if not isinstance(method, type):
-        raise ParameterError(
-            f"a method of type {type(method).__name__}: expected a key such as 'pca', or a method's class; "
-            "one that is configured already is changed by dataclasses.replace"
-        )
-    return method
 
 
 def _preset_values(method: type, preset: str | None, device: str) -> Mapping[str, Any]:

@@ -71,8 +71,9 @@ def fuse(
     chosen, notes = suited(chosen, _modalities(sources)) if _modalities(sources) else (chosen, ())
     with shown(progress) as report:
         fused = fuse_stack(stack, chosen, report)
-    known = [*notes, *fused.info.get("notes", ())]
-    return replace(fused, info={**fused.info, "notes": known}) if notes else fused
+    if not notes:
+        return fused
+    return replace(fused, info={**fused.info, "notes": [*notes, *fused.info.get("notes", ())]})
 
 
 def evaluate(
