@@ -13,9 +13,11 @@ from ..intensity import unit_of
 from ..metrics import METRICS, Scores
 from ..pipeline import Aligned, StudyResult
 from .figures import along_slices, colour_bar, panel
+from .methods_text import bibtex, methods_text, repeat_command
 from .noise import noise_section
 from .planes import central_voxel, plane
 from .registration import pictures, registration_rows
+from .viewer import content_policy, script_text, style_text, viewer_of_aligned, viewer_of_result
 
 __all__ = ["render", "render_aligned", "score_text"]
 
@@ -32,6 +34,8 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
     """
     voxel = central_voxel(result.sources.array)
     return _template("report.html").render(
+        **_page(facts),
+        viewer=viewer_of_result(result, voxel),
         facts=facts,
         title=f"{result.ran.title}: {' + '.join(result.labels)}",
         grid=result.volumes[0].geometry.describe(),
@@ -51,13 +55,28 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
 
 def render_aligned(aligned: Aligned, facts: dict[str, Any]) -> str:
     """The report of a registration alone, likewise."""
+    voxel = central_voxel(aligned.sources.array)
     return _template("aligned.html").render(
+        **_page(facts),
+        viewer=viewer_of_aligned(aligned, voxel),
         facts=facts,
         title=" + ".join(aligned.labels),
         grid=aligned.volumes[0].geometry.describe(),
-        pictures=pictures(aligned, central_voxel(aligned.sources.array)),
+        pictures=pictures(aligned, voxel),
         registrations=registration_rows(aligned, facts),
     )
+
+
+def _page(facts: dict[str, Any]) -> dict[str, str]:
+    """What every page has."""
+    return {
+        "policy": content_policy(),
+        "viewer_script": script_text(),
+        "viewer_style": style_text(),
+        "repeat": repeat_command(facts),
+        "methods_text": methods_text(facts),
+        "bibtex": bibtex(facts),
+    }
 
 
 def _template(name: str) -> Template:
@@ -170,6 +189,10 @@ def _plots(result: StudyResult) -> list[tuple[str, str]]:
     ]
 
 
-def _parameters(result: StudyResult) -> list[tuple[str, Any, str]]:
+def _parameters(result: StudyResult) -> list[tuple[str, Any, str, bool]]:
+    """Name, value, meaning, and whether it differs from the default."""
     known = parameters_of(METHODS[result.ran.key])
-    return [(name, value, known[name].doc) for name, value in result.ran.parameters.items()]
+    return [
+        (name, value, known[name].doc, value != known[name].default)
+        for name, value in result.ran.parameters.items()
+    ]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..volume import Geometry
 
-__all__ = ["PLANES", "Plane", "central_voxel", "plane"]
+__all__ = ["PLANES", "Cut", "Plane", "central_voxel", "cut", "plane"]
 
 PLANES = ("axial", "coronal", "sagittal")
 
@@ -30,6 +30,18 @@ class Plane(NamedTuple):
     top: str
 
 
+class Cut(NamedTuple):
+    """How a plane is taken out of an array (z, y, x): axes of the array, and which of them run backwards."""
+
+    across: int
+    rows: int
+    columns: int
+    rows_flipped: bool
+    columns_flipped: bool
+    left: str
+    top: str
+
+
 class _Axes(NamedTuple):
     """For each patient axis (left, back, head): the array axis along it, and whether that runs against it."""
 
@@ -39,19 +51,33 @@ class _Axes(NamedTuple):
 
 def plane(array: np.ndarray, geometry: Geometry, name: str, voxel: tuple[int, int, int]) -> Plane:
     """The plane ``name`` of ``array`` (z, y, x), or (z, y, x, 3), through ``voxel`` (z, y, x)."""
-    axes = _axes(geometry)
-    across, rows, columns = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}[name]
-    image = np.take(array, voxel[axes.axis[across]], axis=axes.axis[across])
-    if axes.axis[rows] > axes.axis[columns]:
+    how = cut(geometry, name)
+    image = np.take(array, voxel[how.across], axis=how.across)
+    if how.rows > how.columns:
         image = image.swapaxes(0, 1)
-    rows_down = rows == 1  # the back belongs at the bottom, the head at the top
-    if axes.flipped[rows] == rows_down:
+    if how.rows_flipped:
         image = image[::-1]
-    if axes.flipped[columns]:
+    if how.columns_flipped:
         image = image[:, ::-1]
     spacing = geometry.spacing[::-1]
+    return Plane(image, spacing[how.rows], spacing[how.columns], how.left, how.top)
+
+
+def cut(geometry: Geometry, name: str) -> Cut:
+    """How the plane ``name``, one of :data:`PLANES`, is taken out of an array on ``geometry``."""
+    axes = _axes(geometry)
+    across, rows, columns = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}[name]
+    rows_down = rows == 1  # the back belongs at the bottom, the head at the top
     left, top = {"axial": ("R", "A"), "coronal": ("R", "S"), "sagittal": ("A", "S")}[name]
-    return Plane(image, spacing[axes.axis[rows]], spacing[axes.axis[columns]], left, top)
+    return Cut(
+        axes.axis[across],
+        axes.axis[rows],
+        axes.axis[columns],
+        axes.flipped[rows] == rows_down,
+        axes.flipped[columns],
+        left,
+        top,
+    )
 
 
 def _axes(geometry: Geometry) -> _Axes:
