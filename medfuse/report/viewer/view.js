@@ -96,12 +96,16 @@ export class View {
     const size = Math.round(14 * (window.devicePixelRatio || 1));
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.fillStyle = LETTERS;
+    context.strokeStyle = "#000";
+    context.lineWidth = size / 4;
+    context.lineJoin = "round";
     context.textBaseline = "middle";
     for (const [letter, align, left, top] of [
       [plane.left, "left", 6, height / 2], [plane.right, "right", width - 6, height / 2],
       [plane.top, "center", width / 2, size], [plane.bottom, "center", width / 2, height - size],
     ]) {
       context.textAlign = align;
+      context.strokeText(letter, left, top); // so that it can be read on bone and on the crosshair
       context.fillText(letter, left, top);
     }
   }
