@@ -88,7 +88,7 @@ def viewer_of_result(result: StudyResult, voxel: tuple[int, int, int]) -> Viewer
     """The viewer of a study, at ``voxel`` (z, y, x) first: fused, volumes, maps and, with room, rivals."""
     colour = result.fused_colour
     field = result.sources.valid
-    seen = None if field is None else field.any(axis=0)
+    seen: np.ndarray | None = None if field is None else np.logical_or.reduce(field)
     fused = Layer(
         f"fused: {result.ran.title}",
         "fused",
@@ -219,13 +219,13 @@ def _grid(geometry: Geometry, factor: int) -> dict[str, Any]:
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(geometry.direction) * np.asarray(geometry.spacing)
     affine[:3, 3] = geometry.origin
-    size = geometry.size
+    size = list(geometry.size)
     if factor > 1:
         # A block of voxels has its centre in its middle.
         affine[:3, 3] += affine[:3, :3] @ [(min(factor, n) - 1) / 2 for n in size]
         affine[:3, :3] *= factor
-        size = tuple(-(-n // factor) for n in size)
-    return {"size": list(size), "affine": affine.round(6).tolist()}
+        size = [-(-n // factor) for n in size]
+    return {"size": size, "affine": affine.round(6).tolist()}
 
 
 def _plane(geometry: Geometry, name: str, factor: int) -> dict[str, Any]:
