@@ -172,7 +172,7 @@ def _viewer(
     factor = _factor(layers)
     notes = []
     if factor > 1:
-        notes.append(f"Shown at a {factor}th of the resolution, so that the page stays below 20 MB.")
+        notes.append(f"Shown at 1/{factor} of the resolution, so that the page stays below 20 MB.")
     blocks = [packed(_codes(layer, factor)) for layer in layers]
     left_out = []
     for rival in rivals:
