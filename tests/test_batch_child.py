@@ -219,12 +219,21 @@ class TestClosing:
         close_children("a")
         assert ended(busy)
 
-    def test_it_is_busy_while_it_works(self, worker, make_job):
-        worker("sys.stdin.readline(); time.sleep(0.2); print('{}', flush=True); time.sleep(3600)")
+    def test_it_is_busy_while_it_works(self, worker, make_job, tmp_path):
+        seen_it = tmp_path / "seen"
+        worker(
+            f"""
+            sys.stdin.readline()
+            while not os.path.exists({str(seen_it)!r}):
+                time.sleep(0.01)
+            print("{{}}", flush=True)
+            time.sleep(3600)
+            """
+        )
         child, seen = Child(1), []
         assert (child.run, child.busy) == ("", False)
         broken = child._broken_limit
-        child._broken_limit = lambda *a: seen.append((child.run, child.busy)) or broken(*a)
+        child._broken_limit = lambda *a: seen.append((child.run, child.busy)) or seen_it.touch() or broken(*a)
         child.ask(make_job(), "token", lambda: True)
         assert set(seen) == {("run", True)}
         assert child.usable(1)

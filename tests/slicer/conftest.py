@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,35 @@ class SlicerModule(pytest.Module):
         try:
             return list(super().collect())
         except self.CollectError as error:
-            name = missing_package(error.__cause__)
-            if name is None or os.environ.get("MEDFUSE_REQUIRE_SLICER") == "1":
-                raise
-            pytest.skip(f"needs {name}: pip install 'medfuse[slicer-test]'", allow_module_level=True)
+            skip_for(error.__cause__)
+            raise
+
+
+def skip_for(error: BaseException | None) -> None:
+    """Skip if the error says that an optional package is not there, and these tests are not required."""
+    name = missing_package(error)
+    if name is not None and os.environ.get("MEDFUSE_REQUIRE_SLICER") != "1":
+        pytest.skip(f"needs {name}: pip install 'medfuse[slicer-test]'", allow_module_level=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Skip as well where a fixture is the first to import it."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        skip_for(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Or a test."""
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        skip_for(error)
+        raise
 
 
 def missing_package(error: BaseException | None) -> str | None:
