@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ParameterError
+from .io.files import named
 from .io.landmarks import read_landmarks
 from .transforms import apply, to_affine, transform_points
 
@@ -68,7 +69,8 @@ class LandmarkFit:
     def describe(self) -> str:
         """One line for people."""
         errors, worst = self.errors, int(np.argmax(self.errors))
-        name = self.labels[worst] or f"number {worst + 1}"
+        label = self.labels[worst]
+        name = f"number {worst + 1}" + (f" {named(label)}" if label else "")
         return (
             f"{len(errors)} landmarks, fiducial registration error {rms(errors):.2f} mm "
             f"(root mean square), largest {errors[worst]:.2f} mm at {name}"
@@ -118,7 +120,7 @@ def match(fixed: Sequence[str], moving: Sequence[str]) -> tuple[list[tuple[int, 
     if unique and common:
         if len(common) < _FEWEST:
             raise ParameterError(
-                f"only {len(common)} landmark label(s) are in both files ({', '.join(common)}): "
+                f"only {len(common)} landmark label(s) are in both files ({', '.join(map(named, common))}): "
                 f"name at least {_FEWEST} points alike, or none"
             )
         left = len(fixed) + len(moving) - 2 * len(common)

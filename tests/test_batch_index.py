@@ -19,9 +19,9 @@ from medfuse.batch.results.comparison import compare, write_comparison
 from medfuse.batch.results.page import render_index
 from medfuse.batch.results.statistics import summaries
 from medfuse.batch.results.tables import write_outputs
-from medfuse.batch.running.redaction import redacted
 from medfuse.cli import app
 from medfuse.errors import ReadError, WriteError
+from medfuse.report.redaction import Redaction
 
 
 def picture(seed):
@@ -239,7 +239,7 @@ class TestScrubbing:
             f"{folder}/IM_DOE.dcm: has the UID of IM_DOE.dcm but other content; see /home/doe/x y.txt: no "
             "series 1.2.840.113619.2.5.1 in /archive/Roe, Jane/t1.nii.gz, spacing 0.5/0.7 mm"
         )
-        words = redacted(message, paths)
+        words = Redaction(paths)(message)
         assert not re.search(r"DOE|doe|JOHN|Roe|Jane|113619|/home", words)
         assert words.startswith(
             "<fixed>: has the UID of <file> but other content; see <path>: no series <uid>"
@@ -254,14 +254,14 @@ class TestScrubbing:
         ],
     )
     def test_addresses_and_help_stay(self, words):
-        assert redacted(words, [Path("/x/ct.nii"), Path("/x/t1.nii")]) == words
+        assert Redaction([Path("/x/ct.nii"), Path("/x/t1.nii")])(words) == words
 
     def test_a_path_beside_an_address_goes(self):
         text = "copy it from https://host.org/DOE.pth into /home/doe/weights, or"
-        assert redacted(text, [Path("/x/ct.nii")]) == "copy it from https://host.org/DOE.pth into <path>, or"
+        assert Redaction([Path("/x/ct.nii")])(text) == "copy it from https://host.org/DOE.pth into <path>, or"
 
     def test_one_line_of_bounded_length(self):
-        words = redacted("a\nb\x00" + "c" * 5000, [Path("/x/y.nii")])
+        words = Redaction([Path("/x/y.nii")])("a\nb\x00" + "c" * 5000)
         assert words.startswith("a b c")
         assert len(words) == 600
 

@@ -265,12 +265,12 @@ class TestSelection:
         with pytest.raises(MedfuseError, match="holds 2 series; choose one with --series") as caught:
             read_volume(two)
 
-        for part in ("1 'head 5 mm' (MR, 5 images) 1.2", "2 'head 5 mm' (MR, 5 images) 1.2"):
+        for part in ("1 ‹head 5 mm› (MR, 5 images) 1.2", "2 ‹head 5 mm› (MR, 5 images) 1.2"):
             assert part in str(caught.value)
         assert "Phantom" not in str(caught.value)
 
     def test_a_series_that_is_not_there_gets_the_list(self, two: Path) -> None:
-        with pytest.raises(MedfuseError, match="no series '9'; choose by UID: 1 'head 5 mm'"):
+        with pytest.raises(MedfuseError, match="no series '9'; choose by UID: 1 ‹head 5 mm›"):
             read_volume(two, series="9")
 
     def test_subfolders_are_searched(self, two: Path) -> None:
@@ -327,7 +327,7 @@ class TestSelection:
         volume = read_volume(two)
 
         assert volume.array.max() == 10
-        assert "left aside: series 2 'head 5 mm'" in volume.notes[0]
+        assert "left aside: series 2 ‹head 5 mm›" in volume.notes[0]
 
     def test_the_same_file_twice_is_dropped_with_a_note(self, two: Path) -> None:
         shutil.copy(two / "s1" / "0002.dcm", two / "s1" / "copy.dcm")

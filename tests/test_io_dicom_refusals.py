@@ -203,7 +203,7 @@ class TestSlices:
             (
                 "ImageType",
                 (["ORIGINAL", "PRIMARY", "W"], ["DERIVED", "PRIMARY", "F"]),
-                r"1: ImageType DERIVED\\PRIMARY\\F; 2: ImageType ORIGINAL",
+                r"1: ImageType ‹DERIVED\\PRIMARY\\F›; 2: ImageType ‹ORIGINAL",
             ),
         ],
     )

@@ -51,8 +51,9 @@ class TestPassedOver:
         volume = read_volume(given(folder))
 
         np.testing.assert_array_equal(volume.array, STORED - 1024.0)
-        assert "5 AppleDouble twin(s) of a Mac (._0000.dcm, ._0001.dcm, ._0002.dcm, …)" in volume.notes[0]
-        assert "1 file(s) that are not DICOM (.DS_Store)" in volume.notes[0]
+        names = "(‹._0000.dcm›, ‹._0001.dcm›, ‹._0002.dcm›, …)"
+        assert f"5 AppleDouble twin(s) of a Mac {names}" in volume.notes[0]
+        assert "1 file(s) that are not DICOM (‹.DS_Store›)" in volume.notes[0]
         (one,) = describe(given(folder))
         assert one.notes == volume.notes
 
@@ -65,9 +66,9 @@ class TestPassedOver:
         report.save_as(folder / "report")
         (note,) = read_volume(given(folder)).notes
 
-        assert "1 file(s) that are not DICOM (README.txt)" in note
-        assert "1 empty file(s) (done.flag)" in note
-        assert "1 DICOM object(s) without pixels (report)" in note
+        assert "1 file(s) that are not DICOM (‹README.txt›)" in note
+        assert "1 empty file(s) (‹done.flag›)" in note
+        assert "1 DICOM object(s) without pixels (‹report›)" in note
 
     def test_links_out_of_the_folder_are_said(self, folder: Path) -> None:
         victim = last_of(folder)
@@ -79,10 +80,10 @@ class TestPassedOver:
 
         assert volume.geometry.size[2] == 4
         assert (
-            f"1 link(s) that lead out of the folder: give the folder that holds all ({victim.name})"
+            f"1 link(s) that lead out of the folder: give the folder that holds all (‹{victim.name}›)"
             in (volume.notes[0])
         )
-        assert "1 link(s) to folders elsewhere (more)" in volume.notes[0]
+        assert "1 link(s) to folders elsewhere (‹more›)" in volume.notes[0]
 
     def test_links_into_a_store_below_the_folder_are_followed(self, folder: Path) -> None:
         store = folder / ".git" / "annex"
@@ -144,7 +145,7 @@ class TestDamaged:
 
     def test_with_a_series_or_a_file_given_it_is_a_note(self, folder: Path) -> None:
         (folder / "IM5.dcm").touch()
-        note = "1 damaged file(s) that do not name this series passed over (IM5.dcm)"
+        note = "1 damaged file(s) that do not name this series passed over (‹IM5.dcm›)"
         assert note in read_volume(folder, series="7").notes
         assert note in read_volume(folder / "0000.dcm").notes
 
@@ -179,7 +180,7 @@ class TestUnneededDefects:
         volume = read_volume(tmp_path, series="A12")
 
         np.testing.assert_array_equal(volume.array, STORED - 1024.0)
-        assert any("'../../tmp/evil' is no DICOM UID" in note for note in volume.notes)
+        assert any("‹../../tmp/evil› is no DICOM UID" in note for note in volume.notes)
 
     def test_every_image_a_series_of_its_own(self, tmp_path: Path) -> None:
         def edit(dataset: pydicom.Dataset, k: int) -> None:
@@ -226,4 +227,4 @@ class TestWithoutPreamble:
     )
     def test_what_only_looks_a_little_like_it_is_passed_over(self, folder: Path, content: bytes) -> None:
         (folder / "a.raw").write_bytes(content)
-        assert "1 file(s) that are not DICOM (a.raw)" in read_volume(folder).notes[0]
+        assert "1 file(s) that are not DICOM (‹a.raw›)" in read_volume(folder).notes[0]

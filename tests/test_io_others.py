@@ -309,7 +309,7 @@ class TestDescribe:
         assert [bool(one.geometry) for one in found] == [True, False, False, False, True]
         good, gap, broken, nifti, _ = found
         assert good.label is not None
-        assert good.label.startswith("1 'head 5 mm' (CT, 5 images) ")
+        assert good.label.startswith("1 ‹head 5 mm› (CT, 5 images) ")
         assert good.series in good.label
         assert gap.problem.startswith("uneven slices: 2.4 mm, but 4.8 mm after slice 2 (1 missing)")
         assert (broken.path.name, nifti.path.name) == ("broken.dcm", "v.nii")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import struct
 import traceback
@@ -20,6 +21,7 @@ from ..errors import GeometryError, MedfuseError, ParameterError, ReadError, Wri
 from ..memory import failed_allocation
 
 __all__ = [
+    "MARKED",
     "blames_data",
     "check_finite",
     "check_replaceable",
@@ -27,7 +29,9 @@ __all__ = [
     "existing",
     "files_below",
     "max_voxels",
+    "named",
     "one_line",
+    "plain",
     "reading",
     "regular_file_beside",
     "replacing",
@@ -83,6 +87,26 @@ def one_line(text: object, limit: int = 200) -> str:
     """``text`` for a message: on one line, without control characters, not longer than ``limit``."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+_NUMBERS = re.compile(r"[-+0-9.eE\\]*|None")
+MARKED = re.compile("‹[^›]*›?")
+"""What :func:`named` marked; a message may have been cut off within it."""
+
+
+def named(words: object, limit: int = 60) -> str:
+    """A name of a file or folder, or words of a header, for a message: ``‹CT_JONES.dcm›``.
+
+    Such words often name the patient.  So marked they are shown on the terminal, and can be taken out of all
+    that is written, whatever characters they have.
+    """
+    return f"‹{one_line(words, limit).replace('‹', '<').replace('›', '>')}›"
+
+
+def plain(value: object) -> str:
+    """A value of a header for a message: numbers as they are, words marked (:func:`named`)."""
+    text = one_line("\\".join(map(str, value)) if isinstance(value, tuple) else value, 60)
+    return text if _NUMBERS.fullmatch(text) else named(text)
 
 
 def existing(path: str | Path) -> Path:

@@ -23,6 +23,7 @@ from ..registration import Registration
 from ..study import InputVolume
 from ..version import __version__
 from ..volume import Volume
+from .redaction import Redaction
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -63,6 +64,7 @@ def score_facts(scores: Scores) -> dict[str, Any]:
 def aligned_facts(aligned: Aligned) -> dict[str, Any]:
     """The same of what comes before fusion."""
     pairs = zip(aligned.registrations, aligned.starts, strict=True)
+    named = aligned.recipe.keep_identifiers
     return {
         "medfuse": __version__,
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -71,15 +73,21 @@ def aligned_facts(aligned: Aligned) -> dict[str, Any]:
         "inputs": _inputs(aligned),
         "grid": asdict(aligned.volumes[0].geometry),
         "common_field": 1.0 if aligned.sources.common is None else float(aligned.sources.common.mean()),
-        "registrations": [_registration(one, start) for one, start in pairs],
+        "registrations": [_registration(one, start, named) for one, start in pairs],
         "noise_on_own_grid": [asdict(one) for one in aligned.removed],
         "noise_of_sources": [{"finding": one.finding, **asdict(one.model)} for one in aligned.known_noise],
-        "warnings": list(aligned.notes),
+        "warnings": _warnings(aligned),
         "seconds": dict(aligned.timings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
     }
+
+
+def _warnings(aligned: Aligned) -> list[str]:
+    if aligned.recipe.keep_identifiers:
+        return list(aligned.notes)
+    return list(map(Redaction(aligned.study.paths, aligned.study.start_files), aligned.notes))
 
 
 def _inputs(result: Aligned) -> list[dict[str, Any]]:
@@ -126,7 +134,7 @@ def _metric(one: Metric) -> dict[str, Any]:
     return {"name": one.name, "better": better, "range": _plain(one.range), "unit": one.unit}
 
 
-def _registration(one: Registration, start: Start) -> dict[str, Any]:
+def _registration(one: Registration, start: Start, named: bool) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "preset": one.preset,
@@ -139,7 +147,7 @@ def _registration(one: Registration, start: Start) -> dict[str, Any]:
         "threads": one.threads,
         "transform": one.transform.GetName(),
         **_numbers(one.transform),
-        **({"landmarks": _landmarks(start.landmarks, one.transform)} if start.landmarks else {}),
+        **({"landmarks": _landmarks(start.landmarks, one.transform, named)} if start.landmarks else {}),
     }
 
 
@@ -159,11 +167,14 @@ def digest(transform: SimpleITK.Transform) -> str:
     return hashlib.sha256(transform.GetName().encode() + numbers.tobytes()).hexdigest()
 
 
-def _landmarks(fit: LandmarkFit, transform: SimpleITK.Transform) -> dict[str, Any]:
-    """Errors in mm: of the landmarks' own fit, and under the transform that was used."""
+def _landmarks(fit: LandmarkFit, transform: SimpleITK.Transform, named: bool) -> dict[str, Any]:
+    """Errors in mm: of the landmarks' own fit, and under the transform that was used.
+
+    Labels, which may be a name, only where they are wanted: without, a landmark is told by its number.
+    """
     used = fit.errors_under(transform)
     return {
-        "labels": list(fit.labels),
+        "labels": list(fit.labels) if named else [""] * len(fit.labels),
         "fit_errors_mm": fit.errors.tolist(),
         "fit_rms_mm": rms(fit.errors),
         "errors_mm": used.tolist(),

@@ -22,13 +22,16 @@ from ...io import sha256_of, sha256_of_input
 from ...memory import failed_allocation
 from ...progress import ignore
 from ...recipe import Recipe
+from ...report.redaction import Redaction
 from ...version import __version__
 from ...weights import digests_of
 from ..jobs import Job, Row
 from ..results.output_folder import OutputFolder
-from .redaction import redacted
 
 __all__ = ["failure", "perform"]
+
+_OF_THE_USER = ("ParameterError", "UnknownNameError", "WeightsError", "DeviceError", "RegistrationError")
+"""Errors whose quoted words come from the recipe, and not from a file of the patient's."""
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -61,7 +64,8 @@ def perform(job: Job, token: str) -> Row:
 def failure(job: Job, kind: str, message: str) -> Row:
     """The row of a study that failed; nothing in it tells who the patient is, unless that is wanted."""
     if not job.recipe["keep_identifiers"]:
-        message = redacted(message, job.study.paths)
+        redaction = Redaction(job.study.paths, job.study.start_files)
+        message = redaction(message, quotes=kind not in _OF_THE_USER)
     return {"study": job.name, "status": "failed", "error": {"class": kind, "message": message}}
 
 

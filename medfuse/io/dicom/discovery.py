@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import ReadError, SeriesError
-from ..files import one_line
+from ...volume import MODALITIES
+from ..files import named, one_line
 from .directory import is_directory, listed_files
 from .distinguish import order
 from .folder import Damaged, PassedOver, check_has_pixels, files_in, scan
@@ -49,10 +50,16 @@ class Series:
     def label(self) -> str:
         """One choice of a list: number, description, modality, count and UID; nothing of the patient."""
         count = f"{len(self.headers)} image{'s' if len(self.headers) != 1 else ''}"
-        description = self.first.text("SeriesDescription") or "no description"
-        return (
-            f"{self.first.text('SeriesNumber') or '-'} '{description}' ({self.modality}, {count}) {self.uid}"
-        )
+        description = self.first.text("SeriesDescription")
+        said = named(description, 64) if description else "no description"
+        modality = self.modality if self.modality in MODALITIES else named(self.modality, 16)
+        number = self.first.text("SeriesNumber") or "-"
+        number = number if number.isdecimal() or number == "-" else named(number, 16)
+        return f"{number} {said} ({modality}, {count}) {self._said_uid}"
+
+    @property
+    def _said_uid(self) -> str:
+        return self.uid if is_uid(self.uid) else named(self.uid, 70)
 
     @property
     def is_pictures(self) -> bool:
@@ -148,7 +155,7 @@ def choose(path: Path, found: FoundSeries, wanted: str | None) -> Series:
         elsewhere.append(file.name)
     notes = [found.passed] if found.passed else []
     if elsewhere:
-        names = ", ".join(one_line(name, 60) for name in elsewhere[:_NAMED])
+        names = ", ".join(named(name) for name in elsewhere[:_NAMED])
         notes.append(f"{len(elsewhere)} damaged file(s) that do not name this series passed over ({names})")
     if not asked:
         notes += [f"left aside: series {series.label}" for series in found.series if series is not chosen]
@@ -195,7 +202,7 @@ def checked(path: Path, series: Series) -> Series:
     if not series.uid:
         raise SeriesError(f"{series.first.path}: no SeriesInstanceUID; export the series again")
     if not is_uid(series.uid):
-        note = f"SeriesInstanceUID {one_line(series.uid, 70)!r} is no DICOM UID (digits and dots, at most 64)"
+        note = f"SeriesInstanceUID {named(series.uid, 70)} is no DICOM UID (digits and dots, at most 64)"
         series = replace(series, notes=(*series.notes, note))
     if series.refusal:
         raise SeriesError(f"{path}: {series.refusal}")
@@ -215,7 +222,7 @@ def _check_one_source(path: Path, series: Series) -> None:
         for header in series.headers:
             first.setdefault(header.get(keyword), header)
         if len(first) > 1:
-            a, b = (header.path.name for header in list(first.values())[:2])
+            a, b = (named(header.path.name) for header in list(first.values())[:2])
             raise SeriesError(
                 f"{path}: {keyword} differs within one series (in {a} and {b}): images of several sources "
                 "share a SeriesInstanceUID; put those of each into a folder of its own"
@@ -228,7 +235,7 @@ def _without_duplicates(series: Series) -> Series:
         twin = kept.setdefault(header.get("SOPInstanceUID", str(header.path)), header)
         if twin is not header and _digest(header.path) != _digest(twin.path):
             raise SeriesError(
-                f"{header.path}: has the SOPInstanceUID of {twin.path.name} but other content; "
+                f"{header.path}: has the SOPInstanceUID of {named(twin.path.name)} but other content; "
                 "take one of the two files away"
             )
     dropped = len(series.headers) - len(kept)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from ..files import one_line
+from ..files import plain
 from .headers import DISTINGUISHING, all_values
 from .planes import SlicePlane
 
@@ -147,16 +147,12 @@ def _key(value: Any) -> object:
 
 
 def _label(names: tuple[str, ...], values: tuple[object, ...]) -> str:
-    return ", ".join(f"{name} {_plain(value)}" for name, value in zip(names, values, strict=True))
+    return ", ".join(f"{name} {plain(value)}" for name, value in zip(names, values, strict=True))
 
 
 def _range_label(name: str, values: list[object]) -> str:
     first, last = min(values, key=order), max(values, key=order)
-    return f"{name} {_plain(first)}" + (f" to {_plain(last)}" if first != last else "")
-
-
-def _plain(value: object) -> str:
-    return one_line("\\".join(map(str, value)) if isinstance(value, tuple) else value, 40)
+    return f"{name} {plain(first)}" + (f" to {plain(last)}" if first != last else "")
 
 
 def order(value: object) -> tuple[int, float, str]:

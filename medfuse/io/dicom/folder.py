@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import ReadError
-from ..files import one_line
+from ..files import named
 from .directory import is_directory
 from .headers import DicomHeader, read_header, series_of
 from .kinds import is_image
@@ -52,7 +52,7 @@ class PassedOver:
     def __str__(self) -> str:
         """One sentence with numbers, reasons and some names; empty if there were none."""
         parts = [
-            f"{len(names)} {reason} ({', '.join(one_line(name, 60) for name in names[:_NAMED])}"
+            f"{len(names)} {reason} ({', '.join(named(name) for name in names[:_NAMED])}"
             + (", …)" if len(names) > _NAMED else ")")
             for reason, names in self.names.items()
         ]

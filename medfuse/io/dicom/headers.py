@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import ReadError
-from ..files import one_line, reading
+from ..files import one_line, plain, reading
 from .parse import load
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def check_single(path: Path, values: Mapping[str, Any]) -> None:
     """Refuse several values, or text, where one value of a type must stand."""
     for keyword, kind in _SINGLE.items():
         if keyword in values and not isinstance(values[keyword], kind):
-            raise ReadError(f"{path}: {keyword} is {one_line(values[keyword], 60)}; the header is damaged")
+            raise ReadError(f"{path}: {keyword} is {plain(values[keyword])}; the header is damaged")
 
 
 def _plain_values(dataset: pydicom.Dataset) -> dict[str, Any]:

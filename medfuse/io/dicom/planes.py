@@ -10,7 +10,7 @@ from math import isfinite
 import numpy as np
 
 from ...errors import SeriesError
-from ..files import check_voxels
+from ..files import check_voxels, named, plain
 from .headers import DicomHeader
 
 __all__ = ["SlicePlane", "made_alike", "plane_of"]
@@ -86,7 +86,7 @@ def _numbers(header: DicomHeader, keyword: str, count: int, meaning: str) -> np.
     values = value if isinstance(value, tuple) else (value,)
     if len(values) != count or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
         raise SeriesError(
-            f"{header.path}: {keyword} is {header.text(keyword)}; expected {count} finite numbers"
+            f"{header.path}: {keyword} is {plain(header.text(keyword))}; expected {count} finite numbers"
         )
     return np.array(values, dtype=float)
 
@@ -110,7 +110,7 @@ def made_alike(planes: Sequence[SlicePlane]) -> tuple[list[SlicePlane], list[str
         what = _difference(usual, plane)
         if what:
             raise SeriesError(
-                f"{plane.header.path}: {what} than in {usual.header.path.name}: "
+                f"{plane.header.path}: {what} than in {named(usual.header.path.name)}: "
                 "the slices of this series do not make one volume; export them as separate series"
             )
     notes = _frame_notes(planes)

@@ -17,7 +17,7 @@ import numpy as np
 from ...colour import luma_of
 from ...errors import ReadError, SeriesError
 from ...volume import Geometry, Volume
-from ..files import blames_data, check_voxels, one_line, reading
+from ..files import blames_data, check_voxels, named, one_line, reading
 from ..options import ReadOptions
 from ..single_slice import one_slice_geometry
 from .headers import IDENTITY, DicomHeader
@@ -154,7 +154,7 @@ def _pictures(headers: Sequence[DicomHeader]) -> list[_Picture]:
     found = []
     for header in ordered:
         regions = _regions(header)
-        file = f"{header.path.name}, " if len(ordered) > 1 else ""
+        file = f"{named(header.path.name)}, " if len(ordered) > 1 else ""
         for frame in range(header.get("NumberOfFrames", 1)):
             for number, (box, spacing) in enumerate(regions, start=1):
                 region = f", region {number}" if len(regions) > 1 else ""

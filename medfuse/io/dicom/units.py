@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..files import one_line
+from ..files import named
 from .headers import DicomHeader
 from .kinds import ULTRASOUND_VOLUME, is_nuclear
 
@@ -47,7 +47,7 @@ def _ct_notes(header: DicomHeader) -> list[str]:
     if missing:
         return [f"CT without rescale {' and '.join(missing)}: the values are as stored and may not be HU"]
     unit = header.get("RescaleType", "HU")
-    return [] if unit == "HU" else [f"CT in units of {one_line(unit, 20)!r} (RescaleType), which are not HU"]
+    return [] if unit == "HU" else [f"CT in units of {named(unit, 20)} (RescaleType), which are not HU"]
 
 
 def _pet_notes(header: DicomHeader) -> list[str]:
@@ -55,9 +55,7 @@ def _pet_notes(header: DicomHeader) -> list[str]:
     unit = header.get("Units", "")
     if unit != "BQML":
         said = _UNITS.get(unit, "which are no activity concentration in Bq/ml")
-        notes.append(
-            f"PET in units of {one_line(unit, 20)!r}: {said}" if unit else "PET that states no units"
-        )
+        notes.append(f"PET in units of {named(unit, 20)}: {said}" if unit else "PET that states no units")
     if "RescaleSlope" not in header.values:
         notes.append("PET without rescale slope: the values are as stored, slices may be scaled differently")
     return notes

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import SeriesError
-from ..files import one_line
+from ..files import named, plain
 from .distinguish import differing, order, split
 from .headers import DISTINGUISHING, DicomHeader
 from .pixels import check_pixels, read_slices
@@ -50,7 +50,7 @@ def groups_of(path: Path, planes: Sequence[SlicePlane]) -> list[Group]:
     if len(stacks) == 1:
         return _by_attributes(path, planes)
     return [
-        replace(group, label=f"StackID {one_line(stack, 20)}" + (f", {group.label}" if group.label else ""))
+        replace(group, label=f"StackID {_stack(stack)}" + (f", {group.label}" if group.label else ""))
         for stack in sorted(stacks, key=order)
         for group in _by_attributes(path, [p for p in planes if p.header.get("StackID") == stack])
     ]
@@ -169,8 +169,12 @@ def _values(value: Any) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
+def _stack(value: object) -> str:
+    return str(value) if str(value).isdecimal() else named(value, 20)
+
+
 def _joined(values: tuple[object, ...]) -> str:
-    return one_line("\\".join(map(str, values)), 60)
+    return plain("\\".join(map(str, values)))
 
 
 def _without_resent(
@@ -202,7 +206,8 @@ def _all_equal(headers: Sequence[DicomHeader]) -> bool:
 
 
 def _name(header: DicomHeader) -> str:
-    return header.path.name if header.frame is None else f"frame {header.frame + 1} of {header.path.name}"
+    own = named(header.path.name)
+    return own if header.frame is None else f"frame {header.frame + 1} of {own}"
 
 
 def _places(planes: Sequence[SlicePlane]) -> list[int]:

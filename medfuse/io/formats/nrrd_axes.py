@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ReadError
-from ..files import one_line
+from ..files import named, one_line
 from .stored import numbers, whole_numbers
 
 __all__ = ["Axes", "axes_of", "words_of"]
@@ -102,7 +102,7 @@ def _space(path: Path, fields: Mapping[str, str]) -> tuple[tuple[int, int, int],
 
 
 def _no_space(space: str) -> str:
-    said = f"space {one_line(space)!r} in the header" if space else "no space in the header"
+    said = f"space {named(space)} in the header" if space else "no space in the header"
     return f"{said}: axes taken as left, back, head"
 
 
