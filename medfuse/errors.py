@@ -42,6 +42,8 @@ __all__ = [
     "WriteError",
 ]
 
+_LONGEST = 80  # characters of a name in a message
+
 
 class MedfuseError(Exception):
     """Base of all errors that medfuse raises on purpose."""
@@ -83,7 +85,8 @@ class UnknownNameError(ParameterError, KeyError):
         choices = list(choices)
         close = get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"unknown {kind} {name!r}.{hint} Choose from: {', '.join(choices)}")
+        shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        super().__init__(f"unknown {kind} {shown!r}.{hint} Choose from: {', '.join(choices)}")
 
 
 class DeviceError(MedfuseError):

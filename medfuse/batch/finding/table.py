@@ -38,7 +38,7 @@ from typing import Any
 
 from ...errors import MedfuseError, ParameterError, ReadError, UnknownNameError
 from ...io import ReadOptions
-from ...io.files import replacing
+from ...io.files import one_line, replacing
 from ...recipe import Recipe
 from ...study import InputVolume, Study
 from ..csv_cells import cell
@@ -115,7 +115,7 @@ def write_table(studies: Sequence[Planned], path: Path, overwrite: bool = False)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with (
         replacing(path, overwrite) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         table = csv.writer(file, delimiter=delimiter)
         table.writerow(columns)
@@ -127,7 +127,7 @@ def _check_columns(path: Path, header: Sequence[str]) -> None:
         if needed not in header:
             raise ReadError(
                 f"{path}: has no column {needed!r}; expected study, fixed, moving, moving2, … and has "
-                f"{', '.join(header) or 'nothing'}"
+                f"{one_line(', '.join(header)) or 'nothing'}"
             )
     for i, name in enumerate(header):
         if name in header[:i]:

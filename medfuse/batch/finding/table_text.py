@@ -69,12 +69,16 @@ def _text(path: Path) -> str:
     if kind:
         raise ReadError(f"the table {path} is {kind}, not CSV or TSV in UTF-8: {_REMEDY}")
     try:
-        return stored.decode("utf-8-sig")
+        return _NOT_UTF_8.sub(lambda found: chr(int(found[1], 16)), stored.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = stored.count(b"\n", 0, error.start) + 1
         raise ReadError(
             f"the table {path} is not in UTF-8 (line {line}), but in CP-1252 or the like: {_REMEDY}"
         ) from error
+
+
+_NOT_UTF_8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+"""How a table writes a byte of a file name that is no UTF-8, such as a Latin-1 ü: ``\\udcfc``."""
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
