@@ -18,7 +18,7 @@ from .tissues import TISSUES
 if TYPE_CHECKING:
     from .head import Head
 
-__all__ = ["low_dose", "render_ct"]
+__all__ = ["low_dose", "quantum_noise", "render_ct"]
 
 _BLUR = 0.55  # mm: standard deviation of the scanner's point spread within the slice
 _SIGMA = 4.0  # HU in the middle of a head, for voxels of _VOXEL at a routine dose
@@ -41,7 +41,7 @@ def render_ct(head: Head, geometry: Geometry, pose: Matrix, noise: float, seed: 
     in_plane = (0, _BLUR / geometry.spacing[1], _BLUR / geometry.spacing[0])
     array = gaussian_filter(array, in_plane)
     if noise > 0:
-        array = array + noise * _quantum_noise(array, geometry, seed)
+        array = array + noise * quantum_noise(array, geometry, seed)
     return Volume(np.maximum(array, _AIR), geometry, "CT")
 
 
@@ -79,7 +79,8 @@ def low_dose(volume: Volume, photons: float = 1e4, seed: int = 0) -> Volume:
     return volume.with_array(np.maximum(volume.array + 1000 * noise, _AIR))
 
 
-def _quantum_noise(array: np.ndarray, geometry: Geometry, seed: int) -> npt.NDArray[np.float32]:
+def quantum_noise(array: np.ndarray, geometry: Geometry, seed: int) -> npt.NDArray[np.float32]:
+    """Noise (z, y, x) in HU of a routine dose, for the CT numbers ``array``."""
     white = np.random.default_rng([seed, 21]).standard_normal(array.shape, dtype=np.float32)
     grain = gaussian_filter(white, (0, _GRAIN, _GRAIN)) / _grain_strength()
     # The mean attenuation of the slice within some 50 mm stands for that of the rays; photons fall

@@ -13,7 +13,7 @@ from .mr import render_mr
 from .space import Matrix
 from .ultrasound import render_us
 
-__all__ = ["CONTRASTS", "render"]
+__all__ = ["CONTRASTS", "checked_pose", "render"]
 
 CONTRASTS = ("CT", "T1", "T2", "US")
 
@@ -52,7 +52,7 @@ def render(
     ParameterError
         If ``noise`` or ``seed`` is out of range, or ``pose`` is not a rigid 4×4 matrix.
     """
-    matrix = _checked_pose(pose)
+    matrix = checked_pose(pose)
     if seed < 0:
         raise ParameterError(f"seed {seed}: expected 0 or more")
     if contrast not in CONTRASTS:
@@ -67,7 +67,8 @@ def render(
     return render_mr(contrast, head, geometry, matrix, noise, seed)
 
 
-def _checked_pose(pose: npt.ArrayLike | None) -> Matrix:
+def checked_pose(pose: npt.ArrayLike | None) -> Matrix:
+    """``pose`` as a matrix, none as the identity; refused if it is not rigid."""
     matrix = np.eye(4) if pose is None else np.asarray(pose, dtype=float)
     rigid = matrix.shape == (4, 4) and np.allclose(matrix[3], [0, 0, 0, 1])
     if rigid:

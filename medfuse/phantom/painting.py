@@ -1,24 +1,34 @@
-"""Painting the head onto grids."""
+"""Painting the head and other bodies onto grids."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..volume import Geometry
-from .head import Head
+from .shapes import Points
 from .space import Matrix
 
-__all__ = ["sample"]
+__all__ = ["Painted", "sample"]
 
 _CELL = 2.5  # mm: longer voxel edges are divided, so that thick slices show partial volume
 
 
-def sample(head: Head, geometry: Geometry, pose: Matrix, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+class Painted(Protocol):
+    """What is a function of space: see :meth:`medfuse.phantom.Head.paint`."""
+
+    def paint(
+        self, points: Points, width: float, values: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]: ...
+
+
+def sample(body: Painted, geometry: Geometry, pose: Matrix, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Tissue properties averaged over each voxel of ``geometry``.
 
-    ``values`` is (properties, tissues); the result (properties, z, y, x).  ``pose`` maps the head
-    frame to the world of ``geometry``.
+    ``values`` is (properties, tissues); the result (properties, z, y, x).  ``pose`` maps the
+    frame of ``body`` to the world of ``geometry``.
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float32))
     factors = [int(np.ceil(spacing / _CELL)) for spacing in geometry.spacing]
@@ -33,7 +43,7 @@ def sample(head: Head, geometry: Geometry, pose: Matrix, values: npt.ArrayLike) 
     for z in range(geometry.size[2]):
         for part in z + _positions(1, factors[2]):
             points = (in_plane + to_head[:3, 2:3] * part).astype(np.float32)
-            result[:, z] += head.paint(points, width, values).reshape(blocks).mean(axis=(2, 4))
+            result[:, z] += body.paint(points, width, values).reshape(blocks).mean(axis=(2, 4))
     return result / np.float32(factors[2])
 
 
