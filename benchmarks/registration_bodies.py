@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK
-from registration_heads import DATA, FIXED, template, templates, torso
+from registration_heads import DATA, FIXED, torso
 from registration_trials import Maker, Motion, Rng, Trial, about, integer, mapped, new_grid, noisy
 from scipy.ndimage import binary_closing, gaussian_filter
 
@@ -176,7 +176,6 @@ BODIES: dict[str, Maker] = {
     "torso-ct-pet": bodies(generated_torso, "CT", "PET", TORSO),
     "totalseg-ct-mr": other_contrast(lambda: torso("ct")),
     "totalseg-mr-mr": other_contrast(lambda: torso("mr")),
-    "template-t1-pet": templates(lambda: (template("avg152T1"), template("PET"))),
     "undeclared-padding": undeclared,
     "hard-limb-t1-t2": bodies(limb, "T1", "T2", LIMB),
     "hard-limb-ct-t1": bodies(limb, "CT", "T1", LIMB),
@@ -191,5 +190,4 @@ BODIES: dict[str, Maker] = {
     "hard-bias-ct-t1": biased("CT", "T1"),
     "hard-stripped": stripped,
     "hard-spect": emission,
-    "hard-template-t1-spect": templates(lambda: (template("avg152T1"), template("SPECT"))),
 }

@@ -180,7 +180,7 @@ def large(rng: Rng, motion: Motion) -> Trial:
 
 def template(name: str) -> Volume:
     image = SimpleITK.ReadImage(str(TEMPLATES / f"{name}.nii"), SimpleITK.sitkFloat32)
-    return Volume.from_sitk(image, {"scct": "CT", "PET": "PT", "SPECT": "NM"}.get(name, "MR"))
+    return Volume.from_sitk(image, "CT" if name == "scct" else "MR")
 
 
 def templates(volumes: Callable[[], tuple[Volume, Volume]]) -> Maker:

@@ -28,10 +28,11 @@ from ..errors import ParameterError, RegistrationError, UnknownNameError
 from ..progress import Progress, ignore, subrange
 from ..transforms import apply, inverse
 from ..volume import Volume
+from .attempts import Question, best_attempt
 from .deformable.refine import refine
-from .linear.climb import THREADS
+from .linear.climb import THREADS, Stage
 from .linear.planes import Pair, pair_of
-from .linear.search import SearchRequest, search_linear
+from .linear.search import SearchRequest
 from .linear.stages import make_stages
 from .linear.transform_models import TRANSFORM_MODELS
 from .match import match
@@ -40,7 +41,7 @@ from .presets import AUTO, KINDS, PRESETS, Preset, choose_preset, preset_for
 from .pyramid.constant_surround import masked_surround
 from .quality import judge
 from .result import Registration, Verdict
-from .voxel_sizes import resolution, scale_figures, unit_hint
+from .voxel_sizes import resolution, unit_hint
 from .without_search import without_search
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ __all__ = [
     "register",
 ]
 
-_RESOLVED_MM = 4.0  # voxels of the trials that the limits come from; coarser ones are judged more mildly
 _LARGEST_RATIO = 100  # of lengths, that of a body to a part of it
 STARTS = ("search", "header")
 """Where a search may start: from many poses, or near where the headers place the volumes."""
@@ -144,31 +144,32 @@ def _searched(
     if pair.planar and deformable:
         raise ParameterError("kind 'deformable' needs volumes of several slices: use 'affine' for a slice")
     near = _starting_pose(pair, initial_transform, start)
-    ends = (0.06, 0.3) if deformable else (0.12, 1.0)
-    part = subrange(progress, 0.0, ends[0])
     stripped = any(
         note and one.modality == "MR" for one, note in ((fixed, fixed_note), (moving, moving_note))
     )
-    stages = make_stages(
-        pair.fixed, pair.moving, seed, part,
-        compares=preset.compares, planar=pair.planar, soft_tissue=stripped,
-    )  # fmt: skip
+
+    def stages(without_shading: bool, part: Progress) -> list[Stage]:
+        return make_stages(
+            pair.fixed, pair.moving, seed, part,
+            compares=preset.compares, planar=pair.planar,
+            soft_tissue=stripped, without_shading=without_shading,
+        )  # fmt: skip
+
     before = pair.header if near is None else near
     request = SearchRequest(
         "rigid" if deformable else kind, near, before, preset.travel_mm, preset.travel_deg
     )
-    found = search_linear(stages, request, subrange(progress, *ends))
-    if found.affine is not None:
-        sizes = scale_figures(pair.in_world(found.affine), moving.geometry)
-        found = replace(found, figures={**found.figures, **sizes})
+    coarsest = max(resolution(one.geometry) for one in (fixed, moving))
+    question = Question(pair, moving.geometry, request, coarsest, preset.compares)
+    end = 0.3 if deformable else 1.0
+    best = best_attempt(question, stages, subrange(progress, 0.0, end))
+    found = best.found
     if deformable:
-        transform, found = refine(stages, found, subrange(progress, ends[1], 1.0))
+        transform, found = refine(best.stages, found, subrange(progress, end, 1.0))
     else:
         centre = apply(inverse(pair.to_fixed), found.centre)
         transform = TRANSFORM_MODELS[kind].transform(pair.in_world(found.pose), centre)
-    coarsest = max(resolution(one.geometry) for one in (fixed, moving))
-    unit = max(stages[0].scale, coarsest / _RESOLVED_MM)
-    verdict, reasons = judge(found.figures, unit, preset.compares)
+    verdict, reasons = judge(found.figures, best.unit, preset.compares)
     if verdict == "failed":
         reasons = (*reasons, *filter(None, [unit_hint(fixed.geometry, moving.geometry)[1]]))
     notes = tuple(

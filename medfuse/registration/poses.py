@@ -26,6 +26,7 @@ __all__ = [
     "rotation_about",
     "rotation_angle",
     "rotation_grid",
+    "rotation_vector",
     "shear_angle",
     "to_euler",
 ]
@@ -59,6 +60,16 @@ def axis_rotation(axis: int, degrees: float) -> npt.NDArray[np.float64]:
     matrix[one, one] = matrix[two, two] = cosine
     matrix[two, one], matrix[one, two] = sine, -sine
     return matrix
+
+
+def rotation_vector(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """3×3 rotation about the axis ``degrees`` (3,), by its length in degrees (Rodrigues)."""
+    angle = np.radians(np.linalg.norm(degrees))
+    if angle == 0:
+        return np.eye(3)
+    x, y, z = np.radians(degrees) / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
 def nearest_rigid(pose: Pose, centre: npt.NDArray[np.float64]) -> Pose:

@@ -10,15 +10,27 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import RegistrationError
-from ...progress import Progress, subrange
+from ...progress import Progress, ignore, subrange
 from ...transforms import apply, inverse
 from ..poses import Pose, distance, principal_stretches, rotation_angle, shear_angle
 from .climb import ScoredPose, Stage, Within, anywhere
-from .starts import QuickScore, best_starts, everywhere, is_near, nearby
+from .starts import (
+    CLIMBS,
+    WIDE_CLIMBS,
+    QuickScore,
+    aside,
+    best_starts,
+    everywhere,
+    extents_differ,
+    is_near,
+    nearby,
+    wide,
+)
 
 __all__ = ["LinearResult", "SearchRequest", "agreement", "search_linear"]
 
 _AFFINE_CLIMBS, _AFFINE_ON = 3, 0.03  # most climbs; the gain from which another one follows
+_USUAL, _WIDE = 3, 5  # most that are climbed from at the middle level
 _CONFIRMED_MM = 1.0  # two searches that end this near need no third
 _HELD = 0.99  # of the mutual information before the search: interpolation alone costs a little of it
 
@@ -38,6 +50,9 @@ class SearchRequest:
         volumes lay nowhere before.
     travel_mm, travel_deg:
         How far from ``start`` the search may go; None: anywhere.
+    wide:
+        Whether all translations are tried as well, not only those that bring centres together; so it is
+        anyway where the fields of view differ much.
     """
 
     kind: str
@@ -45,6 +60,7 @@ class SearchRequest:
     before: Pose | None
     travel_mm: float | None = None
     travel_deg: float | None = None
+    wide: bool = False
 
     def exchanged(self) -> SearchRequest:
         """The same with the roles of the volumes exchanged."""
@@ -89,13 +105,22 @@ def search_linear(stages: Sequence[Stage], request: SearchRequest, progress: Pro
 def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress) -> LinearResult:
     coarse, middle, fine = stages
     within = _within(coarse, request)
+    widely = request.start is None and not coarse.planar and (request.wide or extents_differ(coarse))
     poses = everywhere(coarse) if request.start is None else nearby(coarse, request.start)
-    starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.2), within)
+    if widely:
+        poses = [*poses, *wide(coarse, subrange(progress, 0.0, 0.1))]
+    part = subrange(progress, 0.1 if widely else 0.0, 0.2)
+    starts = best_starts(coarse, poses, part, within, WIDE_CLIMBS if widely else CLIMBS)
     if request.start is None:
         starts = _with_header(coarse, starts, request.before)
     tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
     rigid = request.kind == "rigid"
-    finalists = _finalists(middle, tried, subrange(progress, 0.35, 0.7 if rigid else 0.5), within)
+    finalists = _finalists(
+        middle, tried, subrange(progress, 0.35, 0.7 if rigid else 0.5), within, _WIDE if widely else _USUAL
+    )
+    if widely and finalists:
+        finalists = _confirmed(coarse, middle, finalists)
+        tried = finalists
     if not rigid:
         finalists = _climb_all(middle, finalists, subrange(progress, 0.5, 0.7), request.kind, within)
     if not finalists:
@@ -195,10 +220,10 @@ def _within(stage: Stage, request: SearchRequest) -> Within:
 
 
 def _finalists(
-    stage: Stage, tried: Sequence[ScoredPose], progress: Progress, within: Within
+    stage: Stage, tried: Sequence[ScoredPose], progress: Progress, within: Within, most: int
 ) -> list[ScoredPose]:
-    """The best two climbed further, where these do not agree the third and the headers' too; best first."""
-    tried = [one._replace(began=one.pose) for i, one in enumerate(tried) if i < 3 or one.began is not None]
+    """The best two climbed further, where these do not agree others and the headers' too; best first."""
+    tried = [one._replace(began=one.pose) for i, one in enumerate(tried) if i < most or one.began is not None]
     first = _climb_all(stage, tried[:2], subrange(progress, 0, 2 / 3), within=within)
     if len(first) == 2:
         apart = distance(first[0].pose, first[1].pose, stage.fixed.foreground_points)
@@ -206,6 +231,20 @@ def _finalists(
             return first
     third = _climb_all(stage, tried[2:], subrange(progress, 2 / 3, 1), within=within)
     return sorted(first + third, key=lambda one: (not within(one.pose), -one.mi))
+
+
+def _confirmed(coarse: Stage, middle: Stage, finalists: list[ScoredPose]) -> list[ScoredPose]:
+    """``finalists``, and where none of them ended beside the best one, a climb from up to 12° and 12 mm off it.
+
+    Among all translations two starts hardly ever lead to one place.
+    """
+    best, *others = finalists
+    if any(is_near(one.pose, best.pose, middle) for one in others):
+        return finalists
+    start = aside(coarse, best.pose)
+    climbed = coarse.climb(start, ignore, "")
+    again = middle.climb(climbed.pose, ignore, "")._replace(began=climbed.pose)
+    return [best, again, *others] if math.isfinite(again.mi) else finalists
 
 
 def _climb_all(

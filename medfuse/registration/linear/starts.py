@@ -9,19 +9,43 @@ import numpy.typing as npt
 
 from ...progress import Progress
 from ...transforms import inverse
-from ..poses import Pose, axis_rotation, distance, rotation_about, rotation_angle, rotation_grid
+from ..poses import (
+    Pose,
+    axis_rotation,
+    distance,
+    rotation_about,
+    rotation_angle,
+    rotation_grid,
+    rotation_vector,
+)
 from .climb import ScoredPose, Stage, Within, anywhere
+from .translations import best_translations
 
-__all__ = ["QuickScore", "best_starts", "everywhere", "is_near", "mutual_information", "nearby"]
+__all__ = [
+    "CLIMBS",
+    "WIDE_CLIMBS",
+    "QuickScore",
+    "aside",
+    "best_starts",
+    "everywhere",
+    "extents_differ",
+    "is_near",
+    "mutual_information",
+    "nearby",
+    "wide",
+]
 
 _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _ROTATIONS_BY_180 = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
 _LEAST_OVERLAP = 0.2  # of the smaller field of view: below it mutual information means little
 _NEAR_DEG, _NEAR_MM = 12.0, 12.0
-_CLIMBS, _RIVALS = 24, 3
+CLIMBS, WIDE_CLIMBS = 24, 48  # of a search near the centres and the headers, and of a wide one
+_RIVALS = 3
 _STEPS, _MOST_STEPS = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
 _JITTER = 5.0  # degrees and mm
 _NEARBY = (-8.0, 0.0, 8.0)  # degrees and mm about a starting pose
+_TILT = 24.0  # degrees
+_LONGER = 2.0  # times
 _ALL_ANGLES = tuple(range(-180, 180, 20))  # degrees within a plane
 _BOTH_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
 _POINTS = 4000
@@ -84,12 +108,12 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def best_starts(
-    stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere
+    stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere, climbs: int = CLIMBS
 ) -> list[ScoredPose]:
     """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
-    The best 24 that differ are climbed from by quick steps.  Returned are the two that came highest, from
-    different starts and perhaps at the same place, which then counts as confirmed, and three rivals
+    The best ``climbs`` that differ are climbed from by quick steps.  Returned are the two that came
+    highest, from different starts and perhaps at the same place, which then counts as confirmed, and three rivals
     elsewhere.
     """
     comparison = QuickScore(stage)
@@ -100,8 +124,8 @@ def best_starts(
             found.append(ScoredPose(pose, comparison.score(pose)))
     found = [one for one in found if np.isfinite(one.mi)]
     climbed = []
-    for number, one in enumerate(distinct(_best_first(found), stage, _CLIMBS)):
-        progress(0.5 + 0.5 * number / _CLIMBS, "trying starting poses")
+    for number, one in enumerate(distinct(_best_first(found), stage, climbs)):
+        progress(0.5 + 0.5 * number / climbs, "trying starting poses")
         climbed.append(_hill_climb(comparison, one, stage, within))
     climbed = _best_first(climbed)
     places = distinct(climbed, stage, 1 + _RIVALS)
@@ -174,6 +198,31 @@ def everywhere(stage: Stage) -> list[Pose]:
         rotations = [flip @ rotation for flip in _ROTATIONS_BY_180 for rotation in rotation_grid(_ANGLES)]
     poses = [rotation_about(rotation, *meeting) for rotation in rotations for meeting in meetings]
     return [np.eye(4), *_jittered(stage, poses)]
+
+
+def wide(stage: Stage, progress: Progress) -> list[Pose]:
+    """Where mutual information peaks among all translations, for a few rotations and those by 180°."""
+    tilts = [np.eye(3), *(axis_rotation(axis, sign * _TILT) for axis in range(3) for sign in (-1, 1))]
+    rotations = [flip @ tilt for flip in _ROTATIONS_BY_180 for tilt in tilts]
+    found = best_translations(stage, rotations, _LEAST_OVERLAP, progress)
+    return list(_jittered(stage, [one.pose for one in found]))
+
+
+def aside(stage: Stage, pose: Pose) -> Pose:
+    """``pose`` after a random rotation of 12° and a random translation of 12 mm."""
+    random = np.random.default_rng(stage.seed)
+    axis, shift = (one / np.linalg.norm(one) for one in random.normal(size=(2, 3)))
+    body = stage.fixed.centre_of_mass
+    target = body + stage.millimetres(_NEAR_MM) * shift
+    return pose @ rotation_about(rotation_vector(_NEAR_DEG * axis), body, target)
+
+
+def extents_differ(stage: Stage) -> bool:
+    """Whether one field of view is so much longer than the other that their centres say little."""
+    longest = [
+        max(np.multiply(one.image.GetSize(), one.image.GetSpacing())) for one in (stage.fixed, stage.moving)
+    ]
+    return bool(max(longest) > _LONGER * min(longest))
 
 
 def nearby(stage: Stage, start: Pose) -> list[Pose]:
