@@ -2,9 +2,10 @@
 
 =============================  ============================================================================
 ``agreement_mm, _deg``         how near a search from another start came (mean over the body, and angle)
-``rival``                      mutual information of the best *other* pose, as a share of the best one's
+``rival``                      mutual information of the best *other* pose, as a share of the best one's;
+                               ``rival_mm, _deg`` how far away it lies
 ``inverse_consistency_mm``     how far a point of the body ends from itself after both directions
-``halves_mm``                  how far apart the results of the two halves of the volume are (every other
+``halves_mm, _deg``            how far apart the results of the two halves of the volume are (every other
                                cube of 20 mm: other anatomy, other noise)
 ``overlap``                    part of the smaller field of view that lies within the other
 ``mi_before, mi_after``        mutual information in nats by the headers (or at the start), and at the end
@@ -30,6 +31,7 @@ wrong pose agree, and mutual information has no universal limit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -40,6 +42,8 @@ from .result import Verdict
 from .voxel_sizes import worst_axis
 
 __all__ = ["LIMITS", "VerdictLimits", "judge"]
+
+_SHIFTED = 15.0  # degrees: a rival rotated by less is a shift
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,10 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Ve
             f"{figures['agreement_deg']:.1f}° away"
         )
     if figures["rival"] >= limits.rival:
-        yield f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
+        yield (
+            f"the volumes match elsewhere nearly as well ({figures['rival']:.0%} of the best match)"
+            f"{_where(figures.get('rival_mm', math.nan), figures.get('rival_deg', math.nan))}"
+        )
     deformable = "deformation_consistency_mm" in figures  # what the rigid start could not match is no doubt
     if not (deformable or figures["inverse_consistency_mm"] <= limits.inverse_consistency_mm * scale):
         yield (
@@ -146,8 +153,9 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Ve
         )
     if not (deformable or figures["halves_mm"] <= limits.halves_mm * scale):
         yield (
-            f"two halves of the volume, registered alone, end {figures['halves_mm']:.1f} mm apart: little "
-            "detail, much noise, or a body that changed its shape"
+            f"two halves of the volume, registered alone, end {figures['halves_mm']:.1f} mm and "
+            f"{figures['halves_deg']:.1f}° apart: little detail, much noise, a body that changed its shape, "
+            "or one that looks alike when it turns about its axis"
         )
     if figures["overlap"] < limits.overlap:
         yield f"only {figures['overlap']:.0%} of the smaller field of view lies within the other"
@@ -156,6 +164,15 @@ def _doubts_of_the_search(figures: Mapping[str, float], scale: float, limits: Ve
             f"the search ended at its limit, {figures['travel_mm']:.0f} mm and {figures['travel_deg']:.0f}° "
             "from the initial transform: give a better one"
         )
+
+
+def _where(apart_mm: float, apart_deg: float) -> str:
+    """Where the rival lies, and of which bodies that is known."""
+    if math.isnan(apart_mm):
+        return ""
+    if apart_deg < _SHIFTED:
+        return f", {apart_mm:.0f} mm away: the body repeats itself, as vertebrae do, or shows little detail"
+    return f", rotated by {apart_deg:.0f}°: the body looks much alike from there, or shows little detail"
 
 
 def _doubts_of_the_shape(figures: Mapping[str, float], scale: float, limits: VerdictLimits) -> Iterator[str]:

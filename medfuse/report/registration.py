@@ -31,6 +31,8 @@ FIGURES = {
     "agreement_mm": ("agreement, mm", "how far from it a search from another start ended"),
     "agreement_deg": ("agreement, °", "the same as an angle"),
     "rival": ("rival", "match of the best other place as a share of this one's; 1 would be as good"),
+    "rival_mm": ("rival, mm away", "how far away that place lies, over the body"),
+    "rival_deg": ("rival, ° away", "the same as an angle"),
     "mi_before": ("match before", "mutual information in nats where the search began"),
     "mi_found": ("match found", "that of what the search found; less than before, which was kept"),
     "mi_rigid": ("match, rigid", "mutual information in nats before the deformation"),
@@ -41,6 +43,7 @@ FIGURES = {
         "how far a point ends from itself after registration in both directions",
     ),
     "halves_mm": ("halves, mm", "how far apart the results of the two halves of the volume are"),
+    "halves_deg": ("halves, °", "the same as an angle"),
     "deformation_consistency_mm": (
         "inverse consistency of the deformation, mm",
         "how far a point ends from itself after the deformations of both directions",

@@ -15,8 +15,6 @@ from ...transforms import apply, inverse
 from ..poses import Pose, distance, principal_stretches, rotation_angle, shear_angle
 from .climb import ScoredPose, Stage, Within, anywhere
 from .starts import (
-    CLIMBS,
-    WIDE_CLIMBS,
     QuickScore,
     aside,
     best_starts,
@@ -107,10 +105,11 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
     within = _within(coarse, request)
     widely = request.start is None and not coarse.planar and (request.wide or extents_differ(coarse))
     poses = everywhere(coarse) if request.start is None else nearby(coarse, request.start)
+    starts = best_starts(coarse, poses, subrange(progress, 0.0, 0.1 if widely else 0.2), within)
     if widely:
-        poses = [*poses, *wide(coarse, subrange(progress, 0.0, 0.1))]
-    part = subrange(progress, 0.1 if widely else 0.0, 0.2)
-    starts = best_starts(coarse, poses, part, within, WIDE_CLIMBS if widely else CLIMBS)
+        starts += best_starts(
+            coarse, wide(coarse, subrange(progress, 0.1, 0.15)), subrange(progress, 0.15, 0.2)
+        )
     if request.start is None:
         starts = _with_header(coarse, starts, request.before)
     tried = _climb_all(coarse, starts, subrange(progress, 0.2, 0.35), within=within)
@@ -149,7 +148,7 @@ def _search(stages: Sequence[Stage], request: SearchRequest, progress: Progress)
     figures = {
         **agreement(middle, finalists, tried),
         **_comparison(middle, request.before, final.pose, back.pose),
-        "halves_mm": _halves(middle, final.pose, request.kind, subrange(progress, 0.91, 1.0)),
+        **_halves(middle, final.pose, request.kind, subrange(progress, 0.91, 1.0)),
         **gain,
         **kept,
     }
@@ -191,8 +190,8 @@ def _unless_beside_before(stage: Stage, found: ScoredPose, before: Pose | None) 
     return found._replace(pose=before, mi=score) if score >= stage.score(found.pose) else found
 
 
-def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
-    """How far apart, in mm over the body, the results of the two halves of the volume are.
+def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> dict[str, float]:
+    """How far apart, in mm over the body and in degrees, the results of the two halves of the volume are.
 
     Each half is every other cube of 20 mm: other anatomy, other noise.
     """
@@ -202,7 +201,11 @@ def _halves(stage: Stage, pose: Pose, kind: str, progress: Progress) -> float:
         )
         for odd in (False, True)
     ]
-    return distance(ends[0].pose, ends[1].pose, stage.fixed.foreground_points)
+    one, two = (end.pose for end in ends)
+    return {
+        "halves_mm": distance(one, two, stage.fixed.foreground_points),
+        "halves_deg": rotation_angle(one @ inverse(two)),
+    }
 
 
 def _within(stage: Stage, request: SearchRequest) -> Within:
@@ -234,7 +237,7 @@ def _finalists(
 
 
 def _confirmed(coarse: Stage, middle: Stage, finalists: list[ScoredPose]) -> list[ScoredPose]:
-    """``finalists``, and where none of them ended beside the best one, a climb from up to 12° and 12 mm off it.
+    """``finalists``, and where none ended beside the best one, a climb from 12° and 12 mm off it.
 
     Among all translations two starts hardly ever lead to one place.
     """
@@ -280,11 +283,14 @@ def agreement(stage: Stage, finalists: Sequence[ScoredPose], tried: Sequence[Sco
     nearest = others[int(np.argmin(apart))].pose if others else best.pose
     beside = [any(is_near(one.pose, place, stage) for place in its_own if place is not None) for one in tried]
     own = max((one.mi for one, near in zip(tried, beside, strict=True) if near), default=tried[0].mi)
-    elsewhere = [one.mi / own for one, near in zip(tried, beside, strict=True) if not near]
+    elsewhere = [one for one, near in zip(tried, beside, strict=True) if not near]
+    rival = max(elsewhere, key=lambda one: one.mi, default=None)
     return {
         "agreement_mm": min(apart, default=math.nan),
         "agreement_deg": rotation_angle(best.pose @ inverse(nearest)) if others else math.nan,
-        "rival": max(elsewhere, default=0.0),
+        "rival": 0.0 if rival is None else rival.mi / own,
+        "rival_mm": math.nan if rival is None else distance(best.pose, rival.pose, body),
+        "rival_deg": math.nan if rival is None else rotation_angle(best.pose @ inverse(rival.pose)),
     }
 
 

@@ -22,8 +22,6 @@ from .climb import ScoredPose, Stage, Within, anywhere
 from .translations import best_translations
 
 __all__ = [
-    "CLIMBS",
-    "WIDE_CLIMBS",
     "QuickScore",
     "aside",
     "best_starts",
@@ -39,12 +37,12 @@ _ANGLES = (-40.0, -20.0, 0.0, 20.0, 40.0)
 _ROTATIONS_BY_180 = (np.eye(3), np.diag([1.0, -1, -1]), np.diag([-1.0, 1, -1]), np.diag([-1.0, -1, 1]))
 _LEAST_OVERLAP = 0.2  # of the smaller field of view: below it mutual information means little
 _NEAR_DEG, _NEAR_MM = 12.0, 12.0
-CLIMBS, WIDE_CLIMBS = 24, 48  # of a search near the centres and the headers, and of a wide one
-_RIVALS = 3
+_CLIMBS, _RIVALS = 24, 3
 _STEPS, _MOST_STEPS = (10.0, 5.0, 2.5), 6  # each in degrees and in mm
 _JITTER = 5.0  # degrees and mm
 _NEARBY = (-8.0, 0.0, 8.0)  # degrees and mm about a starting pose
 _TILT = 24.0  # degrees
+_WIDE_OVERLAP = 0.5  # by mutual information alone, bodies that share less match better at wrong places
 _LONGER = 2.0  # times
 _ALL_ANGLES = tuple(range(-180, 180, 20))  # degrees within a plane
 _BOTH_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
@@ -108,13 +106,13 @@ def _binned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def best_starts(
-    stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere, climbs: int = CLIMBS
+    stage: Stage, poses: Sequence[Pose], progress: Progress, within: Within = anywhere
 ) -> list[ScoredPose]:
     """Which of ``poses`` it pays to climb from, best first; none where nothing overlaps.
 
-    The best ``climbs`` that differ are climbed from by quick steps.  Returned are the two that came
-    highest, from different starts and perhaps at the same place, which then counts as confirmed, and three rivals
-    elsewhere.
+    The best 24 that differ are climbed from by quick steps.  Returned are the two that came
+    highest, from different starts and perhaps at the same place, which then counts as confirmed, and three
+    rivals elsewhere.
     """
     comparison = QuickScore(stage)
     found = []
@@ -124,8 +122,8 @@ def best_starts(
             found.append(ScoredPose(pose, comparison.score(pose)))
     found = [one for one in found if np.isfinite(one.mi)]
     climbed = []
-    for number, one in enumerate(distinct(_best_first(found), stage, climbs)):
-        progress(0.5 + 0.5 * number / climbs, "trying starting poses")
+    for number, one in enumerate(distinct(_best_first(found), stage, _CLIMBS)):
+        progress(0.5 + 0.5 * number / _CLIMBS, "trying starting poses")
         climbed.append(_hill_climb(comparison, one, stage, within))
     climbed = _best_first(climbed)
     places = distinct(climbed, stage, 1 + _RIVALS)
@@ -204,7 +202,7 @@ def wide(stage: Stage, progress: Progress) -> list[Pose]:
     """Where mutual information peaks among all translations, for a few rotations and those by 180°."""
     tilts = [np.eye(3), *(axis_rotation(axis, sign * _TILT) for axis in range(3) for sign in (-1, 1))]
     rotations = [flip @ tilt for flip in _ROTATIONS_BY_180 for tilt in tilts]
-    found = best_translations(stage, rotations, _LEAST_OVERLAP, progress)
+    found = best_translations(stage, rotations, _WIDE_OVERLAP, progress)
     return list(_jittered(stage, [one.pose for one in found]))
 
 
