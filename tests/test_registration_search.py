@@ -173,9 +173,9 @@ class TestHalves:
         left, right = (scan(GRID, pose(shift=(mm, 0, 0)), seed=1).array for mm in (-3, 3))
         torn = prepare(Volume(np.where(board, left, right), GRID, "MR"), "", 1.0)
         torn_stage = replace(stage, moving=torn)
-        assert search._halves(torn_stage, np.eye(4), "rigid", quiet) > 3
+        assert search._halves(torn_stage, np.eye(4), "rigid", quiet)["halves_mm"] > 3
         whole = replace(stage, moving=prepare(scan(GRID, np.eye(4), seed=1), "", 1.0))
-        assert search._halves(whole, np.eye(4), "rigid", quiet) < 0.6
+        assert search._halves(whole, np.eye(4), "rigid", quiet)["halves_mm"] < 0.6
 
 
 class TestFigures:
@@ -295,7 +295,7 @@ class TestFinalists:
     def run(self, stage: Stage, ends, within=lambda pose: True):
         guided = self.Guided(stage.fixed, ends)
         tried = [ScoredPose(pose(shift=(mm, 0, 0)), 1.0) for mm in ends]
-        found = search._finalists(guided, tried, quiet, within)
+        found = search._finalists(guided, tried, quiet, within, 3)
         return guided.asked, [(float(one.pose[0, 3]), float(one.began[0, 3])) for one in found]
 
     def test_two_that_agree_need_no_third(self, stage: Stage) -> None:
