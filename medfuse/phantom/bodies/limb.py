@@ -25,7 +25,7 @@ def leg(rng: np.random.Generator, radius: float, centre: tuple[float, float]) ->
         low = (x + radius * (dx + drift), y + radius * (dy + drift), -_LENGTH, radius * lower)
         return Rod(tissue, (top, low))
 
-    bone = rng.uniform(0.08, 0.2, 2) * (1, -1)
+    right, front = rng.uniform(0.08, 0.2, 2) * (1, -1)
     muscles: list[Part] = []
     for angle in np.arange(0, 2 * np.pi, 2 * np.pi / 7) + rng.uniform(0, 2):
         away, thick = rng.uniform(0.46, 0.56), rng.uniform(0.22, 0.34)
@@ -48,9 +48,9 @@ def leg(rng: np.random.Generator, radius: float, centre: tuple[float, float]) ->
         rod("fat", 0, 0, 1.0, 0.8),
         *muscles,
         *bellies,
-        rod("muscle", *bone, 0.36, 0.34),
+        rod("muscle", right, front, 0.36, 0.34),
         rod("blood", -0.3, 0.12, 0.06, 0.05, 0.15),
         rod("blood", -0.38, 0.2, 0.07, 0.05, 0.2),
-        rod("cortical bone", *bone, 0.21, 0.19, 0.04),
-        rod("fatty marrow", *bone, 0.11, 0.1, 0.04),
+        rod("cortical bone", right, front, 0.21, 0.19, 0.04),
+        rod("fatty marrow", right, front, 0.11, 0.1, 0.04),
     ]

@@ -68,7 +68,7 @@ def _rotated_shape(
     """Cells (z, y, x) of a grid with the axes of ``moving`` that holds ``fixed`` rotated."""
     to_cells = moving.to_index[:3, :3] @ rotation @ np.linalg.inv(fixed.to_index[:3, :3])
     extent = np.abs(to_cells) @ np.asarray(fixed.image.GetSize())
-    return np.ceil(extent[::-1]).astype(np.intp)
+    return np.asarray(np.ceil(extent[::-1]), dtype=np.intp)
 
 
 def _rotated(
@@ -83,11 +83,10 @@ def _rotated(
     offset = middle - matrix @ ((np.array(shape[::-1]) - 1) / 2)
     rows = matrix[::-1, ::-1]
 
-    def sampled(array: npt.NDArray[np.generic], order: int) -> npt.NDArray[np.generic]:
-        return np.asarray(affine_transform(array, rows, offset[::-1], shape, order=order))
+    def sampled(array: Array, order: int) -> Array:
+        return np.asarray(affine_transform(array, rows, offset[::-1], shape, order=order), dtype=np.float32)
 
-    values = sampled(fixed.array, 1).astype(np.float32)
-    return values, sampled(fixed.measured.astype(np.uint8), 0) > 0
+    return sampled(fixed.array, 1), sampled(fixed.measured.astype(np.float32), 0) > 0
 
 
 def _fast_shape(shape: npt.NDArray[np.intp]) -> tuple[int, ...]:
