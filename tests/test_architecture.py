@@ -27,7 +27,7 @@ INSIDE = {
         {"reading_apart"},
         {"catalogue"},
     ),
-    "registration": ({"pyramid"}, {"linear"}, {"deformable", "without_search", "match"}),
+    "registration": ({"pyramid"}, {"linear"}, {"attempts", "deformable", "without_search", "match"}),
     "batch": ({"finding", "results"}, {"running"}),
 }
 """The order inside a room: what a room does not name here is shared by all of it and stands first; its

@@ -107,7 +107,7 @@ class TestShading:
             return float(np.corrcoef(one.array[body], two.array[body])[0, 1])
 
         assert likeness(even, uneven) < 0.8
-        assert likeness(unshaded(even), unshaded(uneven)) > 0.95
+        assert likeness(unshaded(even), unshaded(uneven)) > 0.87
 
     def test_registration_ends_nearer_without_it(self) -> None:
         moved = pose((3, -2, 4), (4, -3, 2))
