@@ -304,17 +304,16 @@ CLOSED_FORM = PatchPCA(**COMPARABLE)
 
 class TestOnNoise:
     @pytest.mark.parametrize(("kind", "level"), [("white", 0.05), ("white", 0.15), ("speckle", 0.2)])
-    def test_fast_is_better_than_the_closed_form_and_than_denoising_it(self, kind, level):
+    def test_fast_is_far_better_than_the_closed_form_and_level_with_its_denoisers(self, kind, level):
         clean, noisy = phantom_slice(kind, level)
         truth = fuse(clean, CLOSED_FORM).array
         dip = fuse(noisy, make_method(DeepImagePrior, ON_CPU, "fast"))
         rival = lambda **how: fuse(noisy, PatchPCA(**how, **COMPARABLE)).array  # noqa: E731
         better = psnr(dip.array, truth)
-        assert better > psnr(rival(), truth) + 0.3
-        plain = {"denoise": "nlm", "unclip": False, "put_back": 0}
-        assert better > psnr(rival(**plain), truth) + 0.3
-        # On flat generated tissue non-local means are as good, once clipping and lesions are minded.
-        assert better > psnr(rival(denoise="nlm"), truth) - 0.8
+        assert better > psnr(rival(), truth) + 5
+        # With as much put back; a tenth of what is averaged is the network's.
+        assert better > psnr(rival(denoise="both"), truth) - 0.15
+        assert better > psnr(rival(denoise="nlm", unclip=False), truth) + 0.3
         error = np.abs(dip.array - truth)
         assert spearmanr(dip.maps["uncertainty"].ravel(), error.ravel()).statistic > 0.4
 

@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.special import eval_laguerre
 
+from medfuse import Geometry
 from medfuse.errors import ParameterError, UnknownNameError
 from medfuse.noise import (
     CHOICES,
@@ -23,6 +24,7 @@ from medfuse.noise import (
 )
 from medfuse.noise.drawing import correlated_normal, kept_by_smoothing
 from medfuse.noise.flatness import gain
+from medfuse.phantom import render
 from medfuse.training.dead_leaves import dead_leaves
 
 from .test_noise import scene
@@ -106,6 +108,38 @@ class TestEstimate:
         assert model.widths[0] < 0.4
         assert model.widths[1] == pytest.approx(1.0, abs=0.2)
 
+    @pytest.mark.parametrize("contrast", ["CT", "T1", "T2"])
+    @pytest.mark.parametrize("sigma", [0.03, 0.06])
+    def test_structure_of_a_coarse_grid_is_no_correlation(self, contrast, sigma):
+        """What varies between pixels of 2 mm once passed as correlated noise of up to five times the level."""
+        grid = Geometry((110, 110, 5), (2.0, 2.0, 16.0), (-109.0, -109.0, -32.0))
+        head = render(contrast, grid, noise=0.0, seed=1).array.astype(float)
+        low, high = np.percentile(head, (0, 99.8))
+        image = ((head - low) / (high - low)).clip(0, 1)
+        model = estimate_noise(drawn(NoiseModel(sigma**2, 0.0), image=image))
+        assert model.level == pytest.approx(sigma, rel=0.15)
+        assert model.widths == (0.0, 0.0)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            NoiseModel(0.07**2, 0.0, "rice"),
+            NoiseModel(0.1**2, 0.0),
+            NoiseModel(0.05**2, 0.0, "gauss", (0.7, 0.7)),
+        ],
+        ids=lambda model: f"{model.kind} {model.widths[0]:g}",
+    )
+    def test_a_background_tells_the_level(self, model):
+        """A ring on black: variances about so dark a signal alone would say 0.061 of Rician 0.07."""
+        y, x = np.mgrid[:128, :128] - 63.5
+        ring = 0.6 * (np.abs(np.hypot(y, x) - 35) < 12)
+        assert estimate_noise(drawn(model, image=ring)).level == pytest.approx(model.level, rel=0.06)
+
+    def test_what_is_clipped_at_white_is_no_background(self):
+        image = np.where(np.mgrid[:128, :128][1] < 64, 0.4, 1.0)
+        found = estimate_noise(drawn(NoiseModel(0.1**2, 0.0), image=image))
+        assert found.level == pytest.approx(0.1, rel=0.1)
+
     def test_log_compressed_speckle(self):
         bright = 0.35 + 0.5 * scene()
         model = estimate_noise(drawn(NoiseModel(0.08**2, 0.0, "log-speckle"), image=bright))
@@ -123,7 +157,9 @@ class TestEstimate:
         words = {
             kind: assess_noise(drawn(NoiseModel(0.07**2, 0.0, "rice")), kind).finding for kind in CHOICES
         }
-        assert words["auto"].startswith("Rician noise of 0.07")
+        kind, level = words["auto"].rsplit(" ", 1)
+        assert kind == "Rician noise of"
+        assert float(level) == pytest.approx(0.07, rel=0.05)
         assert words["none"] == "none, as given"
         assert "correlated" in assess_noise(drawn(NoiseModel(0.1**2, 0.0, "gauss", (1.0, 1.0)))).finding
 

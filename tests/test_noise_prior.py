@@ -86,6 +86,22 @@ class TestTraining:
         logged = (tmp_path / "parts" / "log.csv").read_text().splitlines()
         assert [line.split(",")[0] for line in logged] == ["step", "1", "2", "3"]
 
+    def test_the_rate_is_that_of_any_longer_plan_until_it_falls(self):
+        short, long = prior.Plan(steps=1000, rate=1e-3), prior.Plan(steps=5000, rate=1e-3)
+        assert [short.rate_at(k) for k in range(600)] == [long.rate_at(k) for k in range(600)]
+        assert short.rate_at(0) == pytest.approx(1e-3 / 200)
+        assert short.rate_at(300) == 1e-3
+        assert short.rate_at(800) == pytest.approx(0.5e-3)
+        assert short.rate_at(999) == pytest.approx(1e-5)
+
+    def test_it_begins_with_given_weights(self, tmp_path):
+        """With no step to do, what comes out is what went in."""
+        given = DenoisingNetwork()
+        np.savez(tmp_path / "given.npz", **packed(given))
+        found = prior.train(tmp_path / "on", prior.Plan(steps=0), tmp_path / "given.npz")
+        for name, value in packed(given).items():
+            np.testing.assert_array_equal(packed(found)[name], value)
+
     def test_the_file_holds_the_network(self, tmp_path):
         network = DenoisingNetwork()
         np.savez(tmp_path / "one.npz", **packed(network))

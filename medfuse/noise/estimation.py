@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..errors import ParameterError, UnknownNameError
 from .flatness import LOW, STEPS, Windows, gain, low_quantile, windows_of
 from .model import NoiseModel, scaled
-from .verdict import GRAINY, Signs, goes_on, is_noise, signs_of
+from .verdict import CLEAR, GRAINY, goes_on, is_noise, signs_of
 
 __all__ = [
     "CHOICES",
@@ -37,7 +37,7 @@ CHOICES = ("auto", "gauss", "rice", "speckle", "none")
 _NEGLIGIBLE = 1e-7  # a variance far below that of 8-bit quantisation, 1.3e-6
 _MOSTLY_CLIPPED, _CLEAR = 0.9, 0.05  # clipped shares of windows
 _LEVELS, _FEWEST = 16, 12  # of brightness, in which the noise is measured, and windows in each
-_SIMPLER = 2.0  # how much worse a simpler model may fit: additive than speckle, one number than two
+_SIMPLER = 3.0  # how much worse a simpler model may fit: additive than speckle, one number than two
 _ALIKE = 0.002  # costs a level that differ by less are alike
 _WIDTHS = np.linspace(0, 1.8, 37)
 UNCORRELATED = 0.37  # widths below this are errors of the estimate
@@ -46,6 +46,12 @@ _SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
 _WHITE_COSTS = 0.5
 _ALIKE_TEXTURE = ("gauss", "speckle")  # kinds that nothing but their strength tells from texture
 _WORTH = 0.015, 0.04  # levels from which white and correlated noise is worth removing
+_STRUCTURE = 0.7  # weight of a brightness that varies more than the model says: structure adds to noise
+
+_BACKGROUND = 0.1  # share of windows from which a background without signal tells the level
+_NEAR_HALF, _DARK = 0.15, 1.5  # how far its clipped share is from ½; how much brighter dark windows may be
+_RAYLEIGH_MEAN = math.sqrt(math.pi / 2)
+_LOW_MEAN = 0.951  # the low quantile of the means of windows of Rayleigh noise, as a share of their mean
 
 _NONE = NoiseModel(0.0, 0.0)
 
@@ -110,7 +116,7 @@ def assess_noise(
         )
     if kind == "auto" and not is_noise(signs):
         return _as_given(kind, level) or Assessment(_NONE, "none: what varies is texture")
-    widths = _widths(signs)
+    widths = _widths(windows, signs.grainy)
     if signs.grainy < GRAINY:  # black is free of noise: at its rim nothing is to be measured
         tell = tell.where(tell.clipped < _CLEAR)
         if len(tell) < _FEWEST:
@@ -120,6 +126,7 @@ def assess_noise(
         return _as_given(kind, level) or Assessment(
             _NONE, "none: what varies goes on from slice to slice, as texture does"
         )
+    model = scaled(model, _background_level(windows, model) / model.level)
     if level:
         model = scaled(model, level / model.level)
     return Assessment(model, in_words(model))
@@ -128,6 +135,29 @@ def assess_noise(
 def _stack(array: Array) -> Array:
     """Slices (z, y, x) of slices or of one slice."""
     return array.reshape(-1, *array.shape[-2:])
+
+
+def _background_level(windows: Windows, model: NoiseModel) -> float:
+    """The level as a background with hardly any signal tells it, where there is one; else that of the model.
+
+    No structure disturbs it, and no correlation.  The mean of a magnitude without signal is σ √(π/2), that of
+    normal noise of which a share c is clipped at 0 is σ (φ(z) + z Φ(z)) with Φ(−z) = c.  Variances about so
+    dark a signal tell less: they depend on signal and level alike.
+    """
+    from scipy.special import ndtr, ndtri
+
+    if model.kind == "rice":
+        dark = windows.means[windows.means < _DARK * _RAYLEIGH_MEAN * model.level]
+        levels = dark / _RAYLEIGH_MEAN / _LOW_MEAN
+    elif model.kind == "gauss":
+        black = windows.where((np.abs(windows.clipped - 0.5) < _NEAR_HALF) & (windows.means < model.level))
+        z = -ndtri(black.clipped)
+        levels = black.means / (np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) + z * ndtr(z))
+    else:
+        return model.level
+    if levels.size < _BACKGROUND * len(windows):
+        return model.level
+    return float(np.quantile(levels, LOW if model.kind == "rice" else 0.5))
 
 
 def _as_given(kind: str, level: float) -> Assessment | None:
@@ -173,13 +203,29 @@ def in_words(model: NoiseModel) -> str:
     return words
 
 
-def _widths(signs: Signs) -> tuple[float, float]:
-    """How far the noise is correlated along y and x, from how its variance grows with the scale."""
-    if signs.low[1] <= _AS_STRONG * signs.low[0]:
+def _widths(windows: Windows, grainy: float) -> tuple[float, float]:
+    """How far the noise is correlated along y and x, from how its variance grows with the scale.
+
+    That of structure grows too, so that the flattest levels of brightness tell.  Among these is a black
+    background with noise on it: clipping leaves white noise white, but weakens the correlation of other noise,
+    whose widths are therefore taken where nothing is black.
+    """
+    clear = windows.where(windows.clipped < CLEAR)
+    everywhere = windows.where(windows.clipped < _MOSTLY_CLIPPED) if grainy >= GRAINY else clear
+    flat = _where_flattest(everywhere)
+    if flat[1] <= _AS_STRONG * flat[0]:
         return 0.0, 0.0
-    first = _fitted_widths(np.square(signs.low))
-    second = _fitted_widths(np.square(signs.low) / low_quantile(first))
+    low = np.square(_where_flattest(clear))
+    second = _fitted_widths(low / low_quantile(_fitted_widths(low)))
     return tuple(0.0 if width < UNCORRELATED else width for width in second)  # type: ignore[return-value]
+
+
+def _where_flattest(windows: Windows) -> Array:
+    """Deviation of the answers at each step, in the quarter of the brightnesses where structure is least."""
+    levels = windows.by_brightness(min(_LEVELS, len(windows) // _FEWEST), _FEWEST)
+    low = np.sqrt([np.quantile(one.variances, LOW, axis=0) for one in levels])
+    flattest = np.argsort(low[:, 2])[: math.ceil(len(low) / 4)]
+    return np.asarray(np.median(low[flattest], axis=0))
 
 
 def _fitted_widths(variances: Array) -> tuple[float, float]:
@@ -267,7 +313,8 @@ def _fit(measured: _Measured, start: list[float | None], kind: str = "gauss") ->
     def residuals(logs: Array) -> Array:
         means, variances = model(logs).clipped_moments
         expected = np.interp(measured.means, means, variances)
-        return np.asarray(np.log((expected + _NEGLIGIBLE) / (measured.variances + _NEGLIGIBLE)))
+        off = np.log((expected + _NEGLIGIBLE) / (measured.variances + _NEGLIGIBLE))
+        return np.where(off < 0, _STRUCTURE * off, off)
 
     found = least_squares(
         residuals,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 
 from .model import NoiseModel, scaled
 
-__all__ = ["DenoisingNetwork", "apply_prior", "conditions", "packed", "shipped_network"]
+__all__ = ["DenoisingNetwork", "apply_prior", "conditions", "packed", "shipped_network", "unpacked"]
 
 _FACTS = 5  # σ, σ where Rician, σ where log-compressed, and the two widths
 _CHANNELS = (32, 64, 96)
@@ -126,11 +128,16 @@ def packed(network: nn.Module) -> dict[str, npt.NDArray[np.float16]]:
     return {name: value.detach().numpy().astype(np.float16) for name, value in network.state_dict().items()}
 
 
+def unpacked(file: Path | IO[bytes]) -> dict[str, Tensor]:
+    """What :func:`packed` gave, from the `.npz` that it was saved in, as the state of a network."""
+    with np.load(file) as held:
+        return {name: torch.from_numpy(held[name].astype(np.float32)) for name in held.files}
+
+
 @lru_cache(maxsize=1)
 def shipped_network() -> DenoisingNetwork:
     """The network with the weights that medfuse ships."""
-    with (files("medfuse.weights") / "shipped" / _FILE).open("rb") as file, np.load(file) as held:
-        state = {name: torch.from_numpy(held[name].astype(np.float32)) for name in held.files}
     network = DenoisingNetwork()
-    network.load_state_dict(state)
+    with (files("medfuse.weights") / "shipped" / _FILE).open("rb") as file:
+        network.load_state_dict(unpacked(file))
     return network.eval()

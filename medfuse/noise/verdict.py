@@ -18,16 +18,18 @@ import numpy.typing as npt
 
 from .flatness import LOW, Windows, persistence
 
-__all__ = ["GRAINY", "Signs", "goes_on", "is_noise", "signs_of"]
+__all__ = ["CLEAR", "GRAINY", "Signs", "goes_on", "is_noise", "signs_of"]
 
 Array = npt.NDArray[np.float64]
 
-_CLEAR = 0.3  # clipped share up to which a window tells of scales
 _LEVELS, _FEWEST = 6, 12
 _TOUCHED, _ALL = 0.2, 0.8  # clipped shares between which a window is grainy
 _BLACK = 0.1  # share of windows from which black tells of noise
 _NEAR, _FAR = 0.25, 1.6  # correlation of grain from which, pixels up to which the next slice is near
 _PERSISTS = 0.5  # share of the correlation of grain from which it is grain
+CLEAR = 0.3
+"""Clipped share up to which a window tells of scales."""
+
 GRAINY = 0.9
 """Share of grainy windows among black ones from which additive noise lies on black."""
 
@@ -56,7 +58,7 @@ class Signs(NamedTuple):
 
 def signs_of(windows: Windows) -> Signs | None:
     """The signs in ``windows``; None where too few of them are clear."""
-    clear = windows.where(windows.clipped < _CLEAR)
+    clear = windows.where(windows.clipped < CLEAR)
     if len(clear) < 4 * _FEWEST:
         return None
     levels = clear.by_brightness(_LEVELS if len(clear) > 300 else 3, _FEWEST)

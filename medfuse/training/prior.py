@@ -1,10 +1,12 @@
 """Training of the denoiser that medfuse ships, on generated scenes only.
 
-    python -m medfuse.training.prior FOLDER --steps 4500 --seed 1
+    python -m medfuse.training.prior FOLDER --steps 20000 --seed 1
 
 writes into FOLDER `checkpoint.pt`, from which the same command goes on, `log.csv`, and at the end
 `noise_prior.npz`.  Every batch depends on the seed and its number alone, so that a run that was interrupted
-ends as one that was not.
+ends as one that was not.  The learning rate stays as it is for the first 60 % of the steps and then falls:
+up to there `--steps` changes nothing, and may be set anew when an interrupted run goes on.  `--start FILE`
+begins with the weights of an earlier `noise_prior.npz` in place of random ones.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..fusion.dip.network import seeded
-from ..noise.network import DenoisingNetwork, conditions, packed
+from ..noise.network import DenoisingNetwork, conditions, packed, unpacked
 from .dead_leaves import dead_leaves
 from .noisy_scenes import noisy_scene
 
@@ -31,6 +33,8 @@ _POOL = 240  # scenes at hand; each step adds one and drops the oldest
 _SCENE = 144
 _PATCH = 64
 _AVERAGED = 0.998  # share of the running mean of the weights that a step keeps
+_FALLS_AFTER, _LAST_RATE = 0.6, 0.01  # part of the steps at the full rate, and share of it at the end
+_WARM = 200  # steps in which the rate grows
 _LOG_EVERY = 50
 _SAVE_EVERY = 200
 
@@ -39,10 +43,16 @@ _SAVE_EVERY = 200
 class Plan:
     """What a training is made of: equal plans end in equal weights on equal machines."""
 
-    steps: int = 4500
+    steps: int = 20000
     patches: int = 16
     rate: float = 1.2e-3
     seed: int = 1
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step: growing, constant, and falling from 60 % of the steps on."""
+        fallen = max(0.0, (step / self.steps - _FALLS_AFTER) / (1 - _FALLS_AFTER))
+        share = max(math.cos(0.5 * math.pi * fallen) ** 2, _LAST_RATE)
+        return self.rate * min(1.0, (step + 1) / _WARM) * share
 
 
 class Pool:
@@ -90,6 +100,7 @@ class Training:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.network = seeded(DenoisingNetwork, plan.seed)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch accepts it
         self.mean = seeded(DenoisingNetwork, plan.seed)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=plan.rate, weight_decay=1e-4)
         self.done = 0
@@ -98,12 +109,10 @@ class Training:
         """One batch; its loss."""
         rng = np.random.default_rng([self.plan.seed, 1, self.done])
         seen, wanted, weights = batch(pool, rng, self.plan.patches)
-        warm, fall = (
-            min(1.0, (self.done + 1) / 200),
-            math.cos(0.5 * math.pi * self.done / self.plan.steps) ** 2,
-        )
-        self.optimiser.param_groups[0]["lr"] = self.plan.rate * warm * max(fall, 0.01)
-        loss = (weights * (self.network(seen) - wanted).square().mean(dim=(1, 2, 3))).mean()
+        self.optimiser.param_groups[0]["lr"] = self.plan.rate_at(self.done)
+        with torch.autocast("cpu", torch.bfloat16):  # half the time; sums and weights stay float32
+            drawn = self.network(seen.contiguous(memory_format=torch.channels_last))
+        loss = (weights * (drawn.float() - wanted).square().mean(dim=(1, 2, 3))).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -114,6 +123,11 @@ class Training:
             for mean, one in zip(self.mean.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(one, 1 - keep)
         return float(loss.detach())
+
+    def begin_with(self, weights: Path) -> None:
+        """Take over the weights of a `noise_prior.npz`."""
+        for network in (self.network, self.mean):
+            network.load_state_dict(unpacked(weights))
 
     def save(self, path: Path) -> None:
         """Everything that :meth:`load` needs to go on; whole or not at all."""
@@ -136,12 +150,17 @@ class Training:
         self.done = state["done"]
 
 
-def train(folder: Path, plan: Plan) -> DenoisingNetwork:
-    """Train by ``plan``, or go on where an earlier call in ``folder`` stopped; see the top of the module."""
+def train(folder: Path, plan: Plan, start: Path | None = None) -> DenoisingNetwork:
+    """Train by ``plan``, or go on where an earlier call in ``folder`` stopped; see the top of the module.
+
+    ``start`` is a `noise_prior.npz` to begin with in place of random weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     training, checkpoint = Training(plan), folder / "checkpoint.pt"
     if checkpoint.exists():
         training.load(checkpoint)
+    elif start is not None:
+        training.begin_with(start)
     pool = Pool(plan.seed, training.done)
     losses: list[float] = []
     while training.done < plan.steps:
@@ -169,10 +188,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="highest learning rate")
+    parser.add_argument("--start", type=Path, help="noise_prior.npz to begin with")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    train(options.folder, Plan(steps=options.steps, seed=options.seed))
+    plan = Plan(steps=options.steps, rate=options.rate, seed=options.seed)
+    train(options.folder, plan, options.start)
 
 
 if __name__ == "__main__":

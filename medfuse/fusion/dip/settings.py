@@ -122,7 +122,7 @@ class Settings:
     PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "balanced": {**_RECORRUPTED, "steps": 200, "warm_steps": 60, "width": 32, "denoised_share": 0.67},
-        "fast": {**_RECORRUPTED, "steps": 40, "warm_steps": 4, "width": 16, "denoised_share": 0.8},
+        "fast": {**_RECORRUPTED, "steps": 40, "warm_steps": 4, "width": 16, "denoised_share": 0.9},
     }
 
     def __post_init__(self) -> None:
