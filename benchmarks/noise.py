@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--methods", nargs="+", default=list(CHOICES)[:5], choices=CHOICES)
     parser.add_argument("--only", nargs="+", default=[], help="pairs")
+    parser.add_argument("--diameters", nargs="+", type=int, default=[3, 4, 6], help="of lesions, in pixels")
+    parser.add_argument("--contrasts", nargs="+", type=float, default=[0.05, 0.10, 0.15], help="of lesions")
     parser.add_argument("--kinds", nargs="+", default=list(NOISES)[1:], choices=NOISES)
     parser.add_argument(
         "--known", action="store_true", help="gains: with what a study knows of the noise beyond the pixels"
@@ -123,8 +125,8 @@ def lesions(options: argparse.Namespace, methods: dict[str, Fuse], sigma: float 
     cases = list(pairs(chosen(HELD_OUT, options.only) or ("c02",), options.size))
     print("| diameter, contrast | " + " | ".join(f"{name}: response, d'" for name in methods) + " |")
     print("|---|" + "--:|" * len(methods))
-    for diameter in (3, 4, 6):
-        for contrast in (0.05, 0.10, 0.15):
+    for diameter in options.diameters:
+        for contrast in options.contrasts:
             cells = []
             for one in methods.values():
                 found = [_lesion(pair, one, diameter, contrast, sigma) for _, pair in cases]

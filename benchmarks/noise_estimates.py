@@ -4,8 +4,8 @@
 
 Generated volumes without noise, as they are shown ([0, 1]): the head as CT, T1 and T2, two anatomies, and
 what a PET would see of it (uptake by tissue, blurred to 6 mm), each on four grids.  A row is a kind of noise
-and a level; a cell holds the estimated level over the true one, least to most over the grids and anatomies, and
-in brackets for how many of these no noise was found.  In clean volumes the estimate itself is shown.
+and a level; a cell holds the estimated level over the true one, least to most over the grids and anatomies,
+and in brackets for how many of these no noise was found.  In clean volumes the estimate itself is shown.
 """
 
 from __future__ import annotations

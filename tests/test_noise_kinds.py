@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, shift
 from scipy.special import eval_laguerre
 
 from medfuse import Geometry
@@ -111,7 +111,7 @@ class TestEstimate:
     @pytest.mark.parametrize("contrast", ["CT", "T1", "T2"])
     @pytest.mark.parametrize("sigma", [0.03, 0.06])
     def test_structure_of_a_coarse_grid_is_no_correlation(self, contrast, sigma):
-        """What varies between pixels of 2 mm once passed as correlated noise of up to five times the level."""
+        """What varies between pixels of 2 mm once passed as correlated noise of five times the level."""
         grid = Geometry((110, 110, 5), (2.0, 2.0, 16.0), (-109.0, -109.0, -32.0))
         head = render(contrast, grid, noise=0.0, seed=1).array.astype(float)
         low, high = np.percentile(head, (0, 99.8))
@@ -134,6 +134,11 @@ class TestEstimate:
         y, x = np.mgrid[:128, :128] - 63.5
         ring = 0.6 * (np.abs(np.hypot(y, x) - 35) < 12)
         assert estimate_noise(drawn(model, image=ring)).level == pytest.approx(model.level, rel=0.06)
+
+    def test_a_background_that_was_interpolated_is_no_magnitude(self):
+        """Clipped at 0 and then averaged it is never black, and darker than the magnitude it looks like."""
+        moved = shift(drawn(NoiseModel(0.1**2, 0.0)), 0.5, order=1, mode="nearest")
+        assert estimate_noise(moved).level == pytest.approx(0.05, rel=0.25)
 
     def test_what_is_clipped_at_white_is_no_background(self):
         image = np.where(np.mgrid[:128, :128][1] < 64, 0.4, 1.0)

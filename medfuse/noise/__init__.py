@@ -6,6 +6,7 @@ from .denoising import DENOISERS, denoise, put_back
 from .drawing import correlation, observe
 from .estimation import (
     CHOICES,
+    WORTH_REMOVING,
     Assessment,
     assess_noise,
     estimate_noise,
@@ -31,6 +32,7 @@ __all__ = [
     "DENOISERS",
     "KINDS",
     "MUCH_STRUCTURE",
+    "WORTH_REMOVING",
     "Assessment",
     "Denoised",
     "NoiseModel",

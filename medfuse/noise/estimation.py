@@ -21,6 +21,7 @@ from .verdict import CLEAR, GRAINY, goes_on, is_noise, signs_of
 
 __all__ = [
     "CHOICES",
+    "WORTH_REMOVING",
     "Assessment",
     "assess_noise",
     "estimate_noise",
@@ -45,12 +46,16 @@ _AS_STRONG = 1.3  # growth of the deviation from step 1 to 2 up to which noise i
 _SPECKLE_SKEW = -0.5  # log-compressed speckle has −1.14, normal noise 0
 _WHITE_COSTS = 0.5
 _ALIKE_TEXTURE = ("gauss", "speckle")  # kinds that nothing but their strength tells from texture
-_WORTH = 0.015, 0.04  # levels from which white and correlated noise is worth removing
+WORTH_REMOVING = 0.015
+"""Level from which white noise is worth removing; see :func:`is_worth_denoising`."""
+
+_WORTH = WORTH_REMOVING, 0.04  # the same for white and correlated noise
 _STRUCTURE = 0.7  # weight of a brightness that varies more than the model says: structure adds to noise
 
 _BACKGROUND = 0.1  # share of windows from which a background without signal tells the level
 _NEAR_HALF, _DARK = 0.15, 1.5  # how far its clipped share is from ½; how much brighter dark windows may be
 _RAYLEIGH_MEAN = math.sqrt(math.pi / 2)
+_RAYLEIGH_OFF = 1.4  # how far the mean² over the variance may be from that of a Rayleigh variable, 3.66
 _LOW_MEAN = 0.951  # the low quantile of the means of windows of Rayleigh noise, as a share of their mean
 
 _NONE = NoiseModel(0.0, 0.0)
@@ -147,8 +152,10 @@ def _background_level(windows: Windows, model: NoiseModel) -> float:
     from scipy.special import ndtr, ndtri
 
     if model.kind == "rice":
-        dark = windows.means[windows.means < _DARK * _RAYLEIGH_MEAN * model.level]
-        levels = dark / _RAYLEIGH_MEAN / _LOW_MEAN
+        dark = windows.where(windows.means < _DARK * _RAYLEIGH_MEAN * model.level)
+        if not _is_rayleigh(dark):
+            return model.level
+        levels = dark.means / _RAYLEIGH_MEAN / _LOW_MEAN
     elif model.kind == "gauss":
         black = windows.where((np.abs(windows.clipped - 0.5) < _NEAR_HALF) & (windows.means < model.level))
         z = -ndtri(black.clipped)
@@ -158,6 +165,14 @@ def _background_level(windows: Windows, model: NoiseModel) -> float:
     if levels.size < _BACKGROUND * len(windows):
         return model.level
     return float(np.quantile(levels, LOW if model.kind == "rice" else 0.5))
+
+
+def _is_rayleigh(dark: Windows) -> bool:
+    """Whether mean and variance belong together as without signal; those of interpolated noise do not."""
+    if not len(dark):
+        return False
+    ratio = np.median(dark.means) ** 2 / max(float(np.median(dark.moments[:, 0])), 1e-12)
+    return bool(1 / _RAYLEIGH_OFF <= ratio * (2 - math.pi / 2) / (math.pi / 2) <= _RAYLEIGH_OFF)
 
 
 def _as_given(kind: str, level: float) -> Assessment | None:
@@ -207,8 +222,8 @@ def _widths(windows: Windows, grainy: float) -> tuple[float, float]:
     """How far the noise is correlated along y and x, from how its variance grows with the scale.
 
     That of structure grows too, so that the flattest levels of brightness tell.  Among these is a black
-    background with noise on it: clipping leaves white noise white, but weakens the correlation of other noise,
-    whose widths are therefore taken where nothing is black.
+    background with noise on it: clipping leaves white noise white, but weakens the correlation of other
+    noise, whose widths are therefore taken where nothing is black.
     """
     clear = windows.where(windows.clipped < CLEAR)
     everywhere = windows.where(windows.clipped < _MOSTLY_CLIPPED) if grainy >= GRAINY else clear

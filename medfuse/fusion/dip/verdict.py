@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...noise import NoiseModel
+from ...noise import WORTH_REMOVING, NoiseModel
 from .problem import Problem
 
 __all__ = ["NOISE_FLOOR", "NO_NOISE", "are_worth_denoising"]
 
-NOISE_FLOOR = 0.015
-"""Standard deviation of the noise in T below which the closed form cannot be improved."""
+NOISE_FLOOR = WORTH_REMOVING
+"""Standard deviation of the noise in T below which the closed form is the result: the level from which noise of
+a source is worth removing, so that `auto`, `pca` and `dip` go by one rule, `dip` also in each slice."""
 
 NO_NOISE = "no noise to remove"
 """Why the closed form is the result: words for titles."""
