@@ -3,7 +3,7 @@
     python benchmarks/noise_estimates.py
 
 Generated volumes without noise, as they are shown ([0, 1]): the head as CT, T1 and T2, two anatomies, and
-what a PET would see of it (uptake by tissue, blurred to 6 mm), each on four grids.  A row is a kind of noise
+what a PET would see of it (uptake by tissue, blurred to 6 mm), each on three grids.  A row is a kind of noise
 and a level; a cell holds the estimated level over the true one, least to most over the grids and anatomies,
 and in brackets for how many of these no noise was found.  In clean volumes the estimate itself is shown.
 """
@@ -18,8 +18,8 @@ from medfuse.intensity import choose_window, rescale, window_specs
 from medfuse.noise import NoiseModel, estimate_noise, observe
 from medfuse.phantom import TISSUES, Head, render
 
-GRIDS = ((0.9, 256), (1.2, 192), (1.8, 128), (2.4, 96))  # mm in the slice, and pixels along x and y
-BETWEEN, SLICES = 20.0, 6  # mm from slice to slice
+GRIDS = ((1.2, 192), (1.8, 128), (2.4, 96))  # mm in the slice, and pixels along x and y
+BETWEEN, SLICES = 32.0, 3  # mm from slice to slice, and how many
 HEADS = (0, 3)
 CONTRASTS = ("CT", "T1", "T2", "PET")
 UPTAKE = {"grey matter": 1.0, "deep grey matter": 0.9, "cerebellar cortex": 0.8, "white matter": 0.3}

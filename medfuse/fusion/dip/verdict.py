@@ -12,8 +12,8 @@ from .problem import Problem
 __all__ = ["NOISE_FLOOR", "NO_NOISE", "are_worth_denoising"]
 
 NOISE_FLOOR = WORTH_REMOVING
-"""Standard deviation of the noise in T below which the closed form is the result: the level from which noise of
-a source is worth removing, so that `auto`, `pca` and `dip` go by one rule, `dip` also in each slice."""
+"""Standard deviation of the noise in T below which the closed form is the result: that from which noise of a
+source is worth removing, so that `auto`, `pca` and `dip` go by one rule, `dip` also in each slice."""
 
 NO_NOISE = "no noise to remove"
 """Why the closed form is the result: words for titles."""
