@@ -11,7 +11,7 @@ __all__ = ["available_bytes", "failed_allocation"]
 
 _FAILED = re.compile(
     r"unable to allocate|can't allocate|not enough memory|failed to allocate|bad.alloc|out of memory|"
-    r"cannot allocate memory|can't start new thread",
+    r"cannot allocate memory|failed to map segment|can't start new thread",
     re.IGNORECASE,
 )
 """In the words of numpy, torch (two ways), ITK, the C++ library, CUDA, the loader, and threads."""

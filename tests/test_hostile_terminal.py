@@ -130,7 +130,7 @@ class TestMemory:
             (RuntimeError("Failed to allocate memory for image."), ""),
             (RuntimeError("std::bad_alloc"), ""),
             (OSError(errno.ENOMEM, "Cannot allocate memory"), ""),
-            (ImportError("libx.so: failed to map segment: Cannot allocate memory"), ""),
+            (ImportError("libx.so: failed to map segment from shared object"), ""),
             (RuntimeError("can't start new thread"), ""),
         ],
     )  # fmt: skip
