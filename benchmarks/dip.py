@@ -46,6 +46,7 @@ from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.exposure import EXPOSURES
 from medfuse.fusion.gains import PATCH
 from medfuse.intensity import choose_window, rescale, window_specs
+from medfuse.metrics import psnr
 from medfuse.metrics.consistency import interslice_consistency
 from medfuse.noise import estimate_noise
 from medfuse.phantom import render
@@ -360,11 +361,6 @@ def mean_scores(sources: np.ndarray, fused: np.ndarray) -> list[float]:
 
 def consistent(sources: np.ndarray, fused: np.ndarray) -> float:
     return float(interslice_consistency(sources, fused).value)
-
-
-def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    error = float(np.mean((image.astype(float) - truth) ** 2))
-    return -10 * np.log10(error) if error > 1e-12 else np.inf
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -31,6 +31,7 @@ from medfuse.fusion.dip.method import DeepImagePrior
 from medfuse.fusion.dip.problem import Problem
 from medfuse.fusion.pca import PatchPCA
 from medfuse.intensity import quantize
+from medfuse.metrics import psnr
 from medfuse.noise import NoiseModel
 
 KEYS = ("pe", "mi", "q", "cv")
@@ -132,9 +133,9 @@ def show(
     """Print one row; scores are of 8-bit images, as the paper's were."""
     as_8_bit = quantize(sources) / 255, quantize(fused) / 255
     scores = " | ".join(f"{METRICS[key].function(*as_8_bit):.4f}" for key in KEYS)
-    distance = np.mean((fused - target) ** 2)
-    psnr = f"{-10 * np.log10(distance):.1f}" if distance > 0 else "–"
-    print(f"| {name} | {scores} | {psnr} | {'' if seconds is None else f'{seconds:.2f}'} |", flush=True)
+    distance = psnr(fused, target)
+    shown = f"{distance:.1f}" if np.isfinite(distance) else "–"
+    print(f"| {name} | {scores} | {shown} | {'' if seconds is None else f'{seconds:.2f}'} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from noise_cases import HELD_OUT, NOISES, TUNING, known_noise, noisy, pairs
 
 from medfuse import METRICS
 from medfuse.fusion import METHODS, fuse, make_method
+from medfuse.metrics import psnr
 from medfuse.noise import NoiseModel, observe
 
 KEYS = ("pe", "mi", "q", "cv")
@@ -224,11 +225,6 @@ def timed(options: argparse.Namespace, methods: dict[str, Fuse]) -> None:
         one(observed)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         print(f"| {name} | {cpu / 6:.2f} | {wall / 6:.2f} |", flush=True)
-
-
-def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    error = float(np.mean((image.astype(float) - truth) ** 2))
-    return -10 * np.log10(error) if error > 1e-12 else np.inf
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from .errors import ParameterError, UnknownNameError
+from .errors import GeometryError, ParameterError, UnknownNameError
 from .io import ReadOptions, read_volume
 from .io.transforms import CONVENTIONS
 from .volume import MODALITIES, Volume
@@ -40,6 +40,9 @@ class InputVolume:
         Files with landmarks of the fixed volume and of this one.
     label:
         What to call it in captions, tables and the provenance; "" for its modality.
+    truth:
+        The same volume without noise, on the same grid and in the same units, where it is known: the report
+        then compares with it.
 
     Raises
     ------
@@ -57,12 +60,15 @@ class InputVolume:
     convention: str = ""
     landmarks: tuple[Path, Path] | None = None
     label: str = ""
+    truth: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", _path(self.path))
         object.__setattr__(self, "modality", self.modality.upper())
         if self.transform is not None:
             object.__setattr__(self, "transform", _path(self.transform))
+        if self.truth is not None:
+            object.__setattr__(self, "truth", _path(self.truth))
         if self.landmarks is not None:
             object.__setattr__(self, "landmarks", _pair(self.landmarks))
         if len(self.label) > _LONGEST or not self.label.isprintable():
@@ -91,11 +97,34 @@ class InputVolume:
         """The volume; errors are those of :func:`medfuse.read_volume`."""
         return read_volume(self.path, modality=self.modality or None, **asdict(self.reading))
 
+    def read_truth(self, volume: Volume) -> Volume:
+        """What is known of ``volume``, which :meth:`read` gave, without noise; itself if nothing is.
+
+        Raises
+        ------
+        GeometryError
+            If the truth lies on another grid.
+        MedfuseError
+            As of :meth:`read`.
+        """
+        if self.truth is None:
+            return volume
+        reading = replace(self.reading, series=None, volume=None)
+        truth = read_volume(self.truth, modality=volume.modality, **asdict(reading))
+        if not truth.geometry.matches(volume.geometry):
+            raise GeometryError(
+                f"the truth {self.truth} lies on {truth.geometry.describe()}, its volume {self.path} on "
+                f"{volume.geometry.describe()}: expected one grid; resample the truth onto it (medfuse apply)"
+            )
+        return truth
+
     def absolute(self) -> InputVolume:
         """The same with absolute paths, for processes that work in another folder."""
         landmarks = self.landmarks and (self.landmarks[0].absolute(), self.landmarks[1].absolute())
         transform = self.transform and self.transform.absolute()
-        return replace(self, path=self.path.absolute(), transform=transform, landmarks=landmarks)
+        truth = self.truth and self.truth.absolute()
+        known = {"transform": transform, "landmarks": landmarks, "truth": truth}
+        return replace(self, path=self.path.absolute(), **known)
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields as plain values for JSON."""
@@ -104,6 +133,7 @@ class InputVolume:
             "path": str(self.path),
             "transform": self.transform and str(self.transform),
             "landmarks": self.landmarks and [str(path) for path in self.landmarks],
+            "truth": self.truth and str(self.truth),
         }
 
     @classmethod
@@ -165,6 +195,11 @@ class Study:
     def start_files(self) -> tuple[Path, ...]:
         """The files of transforms and landmarks, in the order of the moving volumes."""
         return tuple(path for one in self.moving for path in one.start_files)
+
+    @property
+    def truth_files(self) -> tuple[Path, ...]:
+        """The files that hold volumes without noise, in the order of the volumes."""
+        return tuple(one.truth for one in self.volumes if one.truth is not None)
 
     def absolute(self) -> Study:
         """The same with absolute paths."""

@@ -101,6 +101,14 @@ class InputOptions:
             "one for all.",
         ),
     ] = None
+    truth: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|-",
+            help="Each volume in order without its noise, on the same grid, where that is known (- for one "
+            "that has none): the report compares with it.",
+        ),
+    ] = None
     landmarks: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
@@ -127,6 +135,7 @@ class InputOptions:
         transforms = _one_each("--initial-transform", self.initial_transform, moving, "moving volumes")
         modalities = _one_each("--modality", self.modality, moving + 1)
         labels = _one_each("--label", self.label, moving + 1)
+        truths = _one_each("--truth", self.truth, moving + 1)
         reading = reading_options(
             moving + 1,
             self.series,
@@ -138,9 +147,17 @@ class InputOptions:
         )
         starts = zip(["", *transforms], ["", *self._conventions(transforms)], strict=True)
         fixed, *others = (
-            InputVolume(path, modality, options, Path(start) if start else None, convention, label=label)
-            for path, modality, label, options, (start, convention) in zip(
-                self.volumes, modalities, labels, reading, starts, strict=True
+            InputVolume(
+                path,
+                modality,
+                options,
+                Path(start) if start else None,
+                convention,
+                label=label,
+                truth=Path(truth) if truth else None,
+            )
+            for path, modality, label, options, (start, convention), truth in zip(
+                self.volumes, modalities, labels, reading, starts, truths, strict=True
             )
         )
         if self.landmarks:

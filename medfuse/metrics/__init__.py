@@ -11,18 +11,22 @@ from .catalogue import METRICS, PROFILES, MetricRow, left_out, metric_rows
 from .consistency import Consistency, interslice_consistency
 from .metric import Metric, Undefined
 from .scores import Scores, evaluate, slices_with_content
+from .truth import Likeness, compare_with_truth, psnr
 
 __all__ = [
     "METRICS",
     "PROFILES",
     "Consistency",
+    "Likeness",
     "Metric",
     "MetricRow",
     "Scores",
     "Undefined",
+    "compare_with_truth",
     "evaluate",
     "interslice_consistency",
     "left_out",
     "metric_rows",
+    "psnr",
     "slices_with_content",
 ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from ..colour import coloured, combine_chroma, merge_colour, split_colour
 from ..fusion import METHODS, Fused, FusionMethod, Ran, fuse, make_method, suited, what_ran
+from ..fusion.pca import PatchPCA
 from ..intensity import Window, colour_map_specs
 from ..metrics import Scores, evaluate, left_out
 from ..noise import NoiseModel
@@ -18,17 +21,28 @@ from ..sources import Sources
 from ..study import Study
 from ..volume import Volume
 from ..weights import check_weights
-from .alignment import Aligned, Clock, align
+from .alignment import Aligned, Clock, align, sources_of
 from .applying import apply_transform
 from .noise_scores import NoiseScores, score_noise
+from .truth import TruthScores, score_truth
 
-__all__ = ["BASELINES", "Aligned", "NoiseScores", "StudyResult", "align", "apply_transform", "run_study"]
+__all__ = [
+    "BASELINES",
+    "Aligned",
+    "NoiseScores",
+    "StudyResult",
+    "TruthScores",
+    "align",
+    "apply_transform",
+    "run_study",
+]
 
 BASELINES = ("average", "maximum", "pca")
 """Methods whose scores stand beside the chosen one's, so that a reader sees what it adds.
 
 Beside ``dip`` also ``pca_nlm``: ``pca`` of sources denoised by non-local means, with what clipping did to the
-noise taken back as `dip` does: its rival on noisy data.
+noise taken back as `dip` does: its rival on noisy data.  Where sources were denoised on their own grids, or
+by ``pca``, also ``pca_undenoised``: ``pca`` of what was read.
 """
 
 
@@ -48,6 +62,8 @@ class StudyResult(Aligned):
         Key -> scores of the method that ran (first) and of the baselines.
     noise:
         Scores that noise does not raise, where it was found in the sources; None where they are clean.
+    beside_truth:
+        How near the results are to the truth, where that is known; else None.
 
     The others are those of :class:`Aligned`.
     """
@@ -57,6 +73,7 @@ class StudyResult(Aligned):
     baselines: Mapping[str, np.ndarray]
     scores: Mapping[str, Scores]
     noise: NoiseScores | None = None
+    beside_truth: TruthScores | None = None
 
     @property
     def ran(self) -> Ran:
@@ -131,29 +148,36 @@ def _run(study: Study, recipe: Recipe, progress: Progress) -> StudyResult:
     with clock("fuse"):
         known = [one.model for one in aligned.known_noise] or None
         fused = fuse(sources, method, subrange(progress, 0.25, 0.8), known)
-        ran = what_ran(recipe.method, method, fused).key
+        ran = what_ran(recipe.method, method, fused)
     with clock("baselines"):
-        baselines = _baselines(sources, ran, known, subrange(progress, 0.8, 0.9))
+        baselines = _baselines(aligned, ran, known, subrange(progress, 0.8, 0.9))
     with clock("score"):
-        results = {ran: fused.array, **baselines}
+        results = {ran.key: fused.array, **baselines}
         scores = _score(sources, results, recipe.profile, subrange(progress, 0.9, 0.95))
         on_noise = score_noise(
             sources, results, recipe.profile, subrange(progress, 0.95, 1.0), aligned.known_noise
         )
+        beside = score_truth(aligned.truth, sources, results, _exposure(ran))
     kept = {one.name: getattr(aligned, one.name) for one in fields(aligned)}
     kept["timings"] = clock.seconds
     kept["notes"] = (*aligned.notes, *notes, *fused.info.get("notes", ()), *left_out(recipe.profile))
-    return StudyResult(**kept, method=method, fused=fused, baselines=baselines, scores=scores, noise=on_noise)
+    return StudyResult(
+        **kept, method=method, fused=fused, baselines=baselines, scores=scores, noise=on_noise,
+        beside_truth=beside,
+    )  # fmt: skip
 
 
 def _baselines(
-    sources: Sources, ran: str, known: Sequence[NoiseModel] | None, progress: Progress
+    aligned: Aligned, ran: Ran, known: Sequence[NoiseModel] | None, progress: Progress
 ) -> dict[str, np.ndarray]:
-    rivals = _rivals(ran)
+    sources, rivals = aligned.sources, _rivals(ran)
     results = {}
     for i, (key, rival) in enumerate(rivals.items()):
         part = subrange(progress, i / len(rivals), (i + 1) / len(rivals))
         results[key] = fuse(sources, rival, _named(part, key), known).array
+    if any(one.planes for one in aligned.removed) or ran.parameters.get("denoise", "none") != "none":
+        as_read = sources_of(aligned.volumes, aligned.windows)
+        results["pca_undenoised"] = fuse(as_read, _pca(ran)).array
     return results
 
 
@@ -162,11 +186,20 @@ def _named(progress: Progress, key: str) -> Progress:
     return lambda fraction, message: progress(fraction, f"baseline {key}: {message}")
 
 
-def _rivals(ran: str) -> dict[str, FusionMethod]:
-    rivals = {key: METHODS[key]() for key in BASELINES if key != ran}
-    if ran == "dip":
-        rivals["pca_nlm"] = make_method(METHODS["pca"], {"denoise": "nlm", "unclip": True})
+def _rivals(ran: Ran) -> dict[str, FusionMethod]:
+    rivals = {key: METHODS[key]() if key != "pca" else _pca(ran) for key in BASELINES if key != ran.key}
+    if ran.key == "dip":
+        rivals["pca_nlm"] = _pca(ran, {"denoise": "nlm", "unclip": True})
     return rivals
+
+
+def _pca(ran: Ran, values: Mapping[str, Any] = MappingProxyType({})) -> FusionMethod:
+    """``pca`` with the exposure of what ran: else they would differ by more than by the method."""
+    return make_method(METHODS["pca"], {**values, "exposure": _exposure(ran)})
+
+
+def _exposure(ran: Ran) -> str:
+    return str(ran.parameters.get("exposure", PatchPCA().exposure))
 
 
 def _score(

@@ -24,11 +24,12 @@ from ..volume import Geometry, Volume
 from .noise import NoiseFound, noise_on_grid, without_noise
 from .sizes import notes_on_sizes
 from .starts import Start, choose_start
+from .truth import hashes_of_truth, read_truth
 
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["Aligned", "Clock", "align"]
+__all__ = ["Aligned", "Clock", "align", "sources_of"]
 
 _RANK = {"ok": 0, "doubtful": 1, "failed": 2}
 _BY_EDGES = (
@@ -62,6 +63,10 @@ class Aligned:
         what is left is not known.
     hashes:
         sha256 of each input, the fixed one first; see :func:`medfuse.io.sha256_of_input`.
+    truth:
+        The volumes without their noise on the same grid, by the same windows; None where that is not known.
+    truth_hashes:
+        sha256 of the truth of each volume, "" for one that has none; empty where none has.
     timings:
         Seconds of each stage.
     notes:
@@ -78,6 +83,8 @@ class Aligned:
     hashes: tuple[str, ...]
     removed: tuple[NoiseFound, ...] = ()
     known_noise: tuple[Assessment, ...] = ()
+    truth: Sources | None = None
+    truth_hashes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -136,6 +143,7 @@ def _align(study: Study, recipe: Recipe, progress: Progress) -> Aligned:
     with clock("read"):
         read = _read(study, subrange(progress, 0.0, 0.2))
         hashes = tuple(sha256_of_input(path) for path in study.paths)
+        without = read_truth(study, read)
         windows = choose_windows(read, recipe.windows)
         colour_map_specs(recipe.colour_maps, [one.modality for one in read])  # refused before the search
         _grid(recipe, read, [None] * len(study.moving))  # too large a grid is refused before the search
@@ -153,8 +161,11 @@ def _align(study: Study, recipe: Recipe, progress: Progress) -> Aligned:
         grid = _grid(recipe, read, [one.transform for one in registrations])
         volumes = _onto(grid, read, registrations, recipe.interpolation)
         seen = volumes if cleaned is read else _onto(grid, cleaned, registrations, recipe.interpolation)
-        rescaled = [rescale(*pair) for pair in zip(seen, windows, strict=True)]
-        sources = Sources.of([one.array for one in rescaled], [one.valid for one in rescaled])
+        sources = sources_of(seen, windows)
+        truth = None
+        if without is not None:
+            clean = _onto(grid, without, registrations, recipe.interpolation)
+            truth = Sources(sources_of(clean, windows).array, sources.valid)
     noise: tuple[Assessment, ...] = ()
     if recipe.denoise == "none":
         with clock("noise"):
@@ -172,7 +183,15 @@ def _align(study: Study, recipe: Recipe, progress: Progress) -> Aligned:
         ),
         removed=removed,
         known_noise=noise,
+        truth=truth,
+        truth_hashes=hashes_of_truth(study),
     )  # fmt: skip
+
+
+def sources_of(volumes: Sequence[Volume], windows: Sequence[Window]) -> Sources:
+    """Volumes on one grid in [0, 1] by their windows, with the masks of what was measured."""
+    rescaled = [rescale(*pair) for pair in zip(volumes, windows, strict=True)]
+    return Sources.of([one.array for one in rescaled], [one.valid for one in rescaled])
 
 
 def _read(study: Study, progress: Progress) -> tuple[Volume, ...]:

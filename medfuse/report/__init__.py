@@ -11,6 +11,7 @@
     dicom/               the fused series and the registrations as DICOM; only if asked for
     metrics.csv          scores of the method and the baselines, per slice and whole
     metrics_denoised.csv the same against the denoised sources; only where noise was found in them
+    truth.png            the result and its rivals beside the truth; only where that was given
     recipe.toml          what was done, ready to be used again
     provenance.json      recipe, versions, device, seeds, sha256 of the inputs, timings, warnings
     report.html          self-contained page
@@ -38,6 +39,7 @@ from .folder import check_output, staged
 from .html import render, render_aligned
 from .provenance import aligned_facts, provenance, write_json
 from .tables import write_metrics
+from .truth import truth_picture
 
 __all__ = ["check_output", "write_aligned", "write_result"]
 
@@ -68,6 +70,8 @@ def write_result(result: StudyResult, folder: Path, overwrite: bool = False) -> 
         write_metrics(result.scores, result.sources, stage / names.METRICS)
         if result.noise is not None:
             write_metrics(result.noise.denoised, result.sources, stage / names.METRICS_DENOISED)
+        if result.beside_truth is not None:
+            (stage / names.TRUTH).write_bytes(truth_picture(result, result.beside_truth))
         result.recipe.write(stage / names.RECIPE)
         facts = provenance(result)
         write_json(facts, stage / names.PROVENANCE)

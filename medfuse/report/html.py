@@ -17,6 +17,7 @@ from .methods_text import bibtex, methods_text, repeat_command
 from .noise import noise_section
 from .planes import central_voxel, plane
 from .registration import pictures, registration_rows
+from .truth import beside_truth, named
 from .viewer import content_policy, script_text, style_text, viewer_of_aligned, viewer_of_result
 
 __all__ = ["render", "render_aligned", "score_text"]
@@ -47,6 +48,8 @@ def render(result: StudyResult, facts: dict[str, Any]) -> str:
         columns=[METRICS[key] for key in _keys(result)],
         scores=_score_rows(result.scores),
         noise=_noise(result),
+        truth=beside_truth(result),
+        called={key: named(result, key) for key in result.scores},
         noise_found=noise_section(result, voxel),
         plots=_plots(result),
         parameters=_parameters(result),
@@ -116,7 +119,8 @@ def _legends(result: StudyResult) -> list[tuple[str, str]]:
 def _comparison(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:
     geometry = result.volumes[0].geometry
     images = {result.ran.key: result.fused.array, **result.baselines}
-    return [(key, panel(plane(array, geometry, "axial", voxel))) for key, array in images.items()]
+    planes = {key: plane(array, geometry, "axial", voxel) for key, array in images.items()}
+    return [(named(result, key), panel(one)) for key, one in planes.items()]
 
 
 def _maps(result: StudyResult, voxel: tuple[int, int, int]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ __all__ = [
     "REGISTERED",
     "REPORT",
     "TRANSFORMS",
+    "TRUTH",
     "mask_name",
     "volume_names",
 ]
@@ -24,11 +25,12 @@ FUSED_COLOUR = "fused_colour.nii.gz"
 REGISTERED, TRANSFORMS, MAPS, DICOM = "registered", "transforms", "maps", "dicom"
 METRICS, METRICS_DENOISED = "metrics.csv", "metrics_denoised.csv"
 RECIPE, PROVENANCE, REPORT = "recipe.toml", "provenance.json", "report.html"
+TRUTH = "truth.png"
 
 ENTRIES = frozenset(
     {
         *(FUSED, FUSED_COLOUR, REGISTERED, TRANSFORMS, MAPS, DICOM),
-        *(METRICS, METRICS_DENOISED, RECIPE, PROVENANCE, REPORT),
+        *(METRICS, METRICS_DENOISED, RECIPE, PROVENANCE, REPORT, TRUTH),
     }
 )
 """All that stands in the top folder of a result; a folder that holds anything else is never replaced."""

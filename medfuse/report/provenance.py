@@ -24,6 +24,7 @@ from ..study import InputVolume
 from ..version import __version__
 from ..volume import Volume
 from .redaction import Redaction
+from .truth import truth_facts
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -48,6 +49,7 @@ def provenance(result: StudyResult) -> dict[str, Any]:
         "result": _plain({k: v for k, v in result.fused.info.items() if k != "ran"}),
         "scores": {key: _scores(scores) for key, scores in result.scores.items()},
         "noise": None if result.noise is None else _noise(result.noise),
+        "truth": _plain(truth_facts(result)),
         "metrics": {key: _metric(METRICS[key]) for key in result.scores[result.ran.key].per_slice},
     }
 

@@ -123,16 +123,16 @@ def _key(job: Job, inputs: Sequence[str]) -> str:
     """What a result depends on, as 64 hexadecimal digits."""
     said = [one.to_mapping() for one in job.study.volumes]
     for one in said:  # what lies there is in the inputs, by its content and not by its place
-        one |= {name: one[name] is not None for name in ("path", "transform", "landmarks")}
+        one |= {name: one[name] is not None for name in ("path", "transform", "landmarks", "truth")}
     weights = digests_of(Recipe.from_mapping(job.recipe).on_cpu().build_method())
     parts = [__version__, weights, job.recipe, said, job.bids, inputs]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprints(job: Job) -> list[str]:
-    """SHA-256 of each input, then of each file of transforms and landmarks."""
+    """SHA-256 of each input, of each truth, then of each file of transforms and landmarks."""
     return [
-        *(sha256_of_input(path) for path in job.study.paths),
+        *(sha256_of_input(path) for path in (*job.study.paths, *job.study.truth_files)),
         *(sha256_of(path) for path in job.study.start_files),
     ]
 
