@@ -123,8 +123,7 @@ class InputVolume:
         landmarks = self.landmarks and (self.landmarks[0].absolute(), self.landmarks[1].absolute())
         transform = self.transform and self.transform.absolute()
         truth = self.truth and self.truth.absolute()
-        known = {"transform": transform, "landmarks": landmarks, "truth": truth}
-        return replace(self, path=self.path.absolute(), **known)
+        return replace(self, path=self.path.absolute(), transform=transform, landmarks=landmarks, truth=truth)
 
     def to_mapping(self) -> dict[str, Any]:
         """The fields as plain values for JSON."""
