@@ -200,6 +200,11 @@ class Study:
         """The files that hold volumes without noise, in the order of the volumes."""
         return tuple(one.truth for one in self.volumes if one.truth is not None)
 
+    @property
+    def other_files(self) -> tuple[Path, ...]:
+        """All files beside the volumes."""
+        return (*self.start_files, *self.truth_files)
+
     def absolute(self) -> Study:
         """The same with absolute paths."""
         return Study(self.fixed.absolute(), [one.absolute() for one in self.moving])

@@ -18,6 +18,7 @@ from medfuse.cli import app
 from medfuse.cli import demo as demo_module
 from medfuse.errors import GeometryError, ParameterError
 from medfuse.metrics import compare_with_truth, psnr
+from medfuse.report.redaction import Redaction
 from medfuse.sources import Sources
 
 GRID = Geometry((48, 40, 2), (1.0, 1.5, 4.0))
@@ -145,6 +146,18 @@ def test_a_truth_on_another_grid_is_refused(study, tmp_path):
     (path,) = written(tmp_path, blocks()[:1], ("other",), other)
     with pytest.raises(GeometryError, match=r"the truth .*other\.nii\.gz lies on .*expected one grid"):
         run_study(Study(study.fixed, replace(study.moving[0], truth=path)), RECIPE)
+
+
+def test_the_name_of_a_truth_does_not_reach_the_record_of_a_batch(study, tmp_path):
+    (tmp_path / "Doe_Jane").mkdir()
+    (path,) = written(
+        tmp_path / "Doe_Jane", blocks()[:1], ("Doe_clean",), Geometry(GRID.size, (1.0, 1.5, 5.0))
+    )
+    one = Study(study.fixed, replace(study.moving[0], truth=path))
+    with pytest.raises(GeometryError) as error:
+        run_study(one, RECIPE)
+    assert "Doe" in str(error.value)
+    assert "Doe" not in Redaction(one.paths, one.other_files)(str(error.value))
 
 
 def test_a_study_keeps_its_truth_on_the_way_to_a_child(study):

@@ -89,7 +89,7 @@ def aligned_facts(aligned: Aligned) -> dict[str, Any]:
 def _warnings(aligned: Aligned) -> list[str]:
     if aligned.recipe.keep_identifiers:
         return list(aligned.notes)
-    return list(map(Redaction(aligned.study.paths, aligned.study.start_files), aligned.notes))
+    return list(map(Redaction(aligned.study.paths, aligned.study.other_files), aligned.notes))
 
 
 def _inputs(result: Aligned) -> list[dict[str, Any]]:

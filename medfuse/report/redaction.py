@@ -40,7 +40,7 @@ class Redaction:
     paths:
         Of its volumes, the fixed one first.
     others:
-        Of its transforms and landmarks.
+        Of its transforms, landmarks and truths.
     """
 
     def __init__(self, paths: Sequence[Path], others: Sequence[Path] = ()):

@@ -64,7 +64,7 @@ def perform(job: Job, token: str) -> Row:
 def failure(job: Job, kind: str, message: str) -> Row:
     """The row of a study that failed; nothing in it tells who the patient is, unless that is wanted."""
     if not job.recipe["keep_identifiers"]:
-        redaction = Redaction(job.study.paths, job.study.start_files)
+        redaction = Redaction(job.study.paths, job.study.other_files)
         message = redaction(message, quotes=kind not in _OF_THE_USER)
     return {"study": job.name, "status": "failed", "error": {"class": kind, "message": message}}
 
