@@ -417,7 +417,7 @@ class TestCommandLine:
 
     def test_batch_with_a_profile(self, files, tmp_path):
         ct = files / "ct.nii.gz"
-        (tmp_path / "cohort.csv").write_text(f"study,fixed,moving\none,{ct},{ct}\n")
+        (tmp_path / "cohort.csv").write_text(f"study,fixed,moving\none,{ct},{files / 't1.nii.gz'}\n")
         Recipe(method="average", registration="none").write(tmp_path / "r.toml")
         words = ("batch", "cohort.csv", "-o", "out", "--recipe", "r.toml", "--progress", "none")
         run = medfuse_command(*words, "--profile", "zhang2020", cwd=tmp_path)
