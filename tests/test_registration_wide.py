@@ -146,13 +146,14 @@ class TestAttempts:
             if verdict is RegistrationError:
                 raise RegistrationError("no overlap")
             where = np.eye(4) * len(asked)
-            return Attempt(stages, LinearResult(where, np.zeros(3), {}), 1.0, verdict, ())
+            reasons = ("",) * changes.get("doubts", {}).get(len(asked), 0)
+            return Attempt(stages, LinearResult(where, np.zeros(3), {}), 1.0, verdict, reasons)
 
         def stages(without_shading: bool, progress: Any) -> list[Any]:
             return [without_shading, SimpleNamespace(score=lambda at: changes.get("scores", {})[at[0, 0]])]
 
         monkeypatch.setattr(attempts.Question, "attempt", attempt)
-        options = {key: value for key, value in changes.items() if key != "scores"}
+        options = {key: value for key, value in changes.items() if key not in {"scores", "doubts"}}
         return best_attempt(TestAttempts.question(**options), stages, quiet), asked
 
     def test_one_that_is_ok_is_the_only_one(self, monkeypatch) -> None:
@@ -174,6 +175,14 @@ class TestAttempts:
         scores = {1: 0.5, 2: 0.5} | {stronger: 0.6}
         best, _ = self.run(monkeypatch, ["failed", "failed"], scores=scores)
         assert best.found.pose[0, 0] == stronger
+
+    @pytest.mark.parametrize("fewer", [1, 2])
+    def test_of_equal_verdicts_fewer_doubts_count_before_the_match(self, monkeypatch, fewer: int) -> None:
+        other = 3 - fewer
+        best, _ = self.run(
+            monkeypatch, ["failed", "failed"], scores={fewer: 0.1, other: 0.9}, doubts={fewer: 3, other: 5}
+        )
+        assert best.found.pose[0, 0] == fewer
 
     def test_a_second_one_without_overlap_changes_nothing(self, monkeypatch) -> None:
         best, asked = self.run(monkeypatch, ["failed", RegistrationError])

@@ -94,4 +94,5 @@ def best_attempt(question: Question, make_stages: MakeStages, progress: Progress
         second = question.attempt(stages, True, subrange(progress, 0.45, 1.0))
     except RegistrationError:  # nothing overlaps without shading: the first one stands
         return first
-    return min(first, second, key=lambda one: (one.rank, -stages[1].score(one.found.pose)))
+    # Doubts before mutual information: a wrong pose of little overlap may well match better.
+    return min(first, second, key=lambda one: (one.rank, len(one.reasons), -stages[1].score(one.found.pose)))
