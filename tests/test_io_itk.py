@@ -86,7 +86,7 @@ def test_a_nrrd_in_ras_is_turned_into_lps(tmp_path: Path, space: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "says"), [(None, "no space in the header"), ("scanner-xyz", "'scanner-xyz'")]
+    ("space", "says"), [(None, "no space in the header"), ("scanner-xyz", "‹scanner-xyz›")]
 )
 def test_a_nrrd_that_does_not_say_its_axes_gets_a_note(tmp_path: Path, space: str | None, says: str) -> None:
     changes = {"space": space, "space_dimension": None if space else "3"}

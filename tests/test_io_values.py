@@ -43,7 +43,7 @@ class TestRescale:
     @pytest.mark.parametrize(("unit", "noted"), [("HU", False), ("US", True), ("Z_EFF", True)])
     def test_ct_in_other_units_is_noted(self, tmp_path: Path, unit: str, noted: bool) -> None:
         volume = read_volume(series(tmp_path, lambda dataset, k: setattr(dataset, "RescaleType", unit)))
-        note = f"CT in units of {unit!r} (RescaleType), which are not HU"
+        note = f"CT in units of ‹{unit}› (RescaleType), which are not HU"
         assert volume.notes == ((note,) if noted else ())
 
 
@@ -65,7 +65,7 @@ class TestPet:
         ("values", "notes"),
         [
             ({"Units": "BQML"}, ()),
-            ({"Units": "CNTS"}, ("PET in units of 'CNTS': counts, which are no activity concentration",)),
+            ({"Units": "CNTS"}, ("PET in units of ‹CNTS›: counts, which are no activity concentration",)),
             ({}, ("PET that states no units",)),
             (
                 {"Units": "BQML", "RescaleSlope": None},

@@ -53,17 +53,17 @@ def volumes(
     ("values", "label"),
     [
         (lambda v, k: {"ContentTime": f"10111{v}"}, "ContentTime 101111"),
-        (lambda v, k: {"SeriesDescription": f"4D {v}0%"}, "SeriesDescription 4D 10%"),
+        (lambda v, k: {"SeriesDescription": f"4D {v}0%"}, "SeriesDescription ‹4D 10%›"),
         (lambda v, k: {"FrameReferenceTime": f"{v * 60000}"}, "FrameReferenceTime 60000.0"),
         (lambda v, k: {"KVP": str(80 + 20 * v)}, "KVP 100.0"),
-        (lambda v, k: {"ConvolutionKernel": "abc"[v]}, "ConvolutionKernel b"),
+        (lambda v, k: {"ConvolutionKernel": "abc"[v]}, "ConvolutionKernel ‹b›"),
         # varies along the slices: the order at each position tells
         (lambda v, k: {"TriggerTime": f"{40 * v + 7 * (k % 3)}"}, "TriggerTime 40.0 to 54.0"),
         (lambda v, k: {"AcquisitionTime": f"{100000 + 100 * k + v}"}, "AcquisitionTime 100001 to 100401"),
         # position by position
         (lambda v, k: {"InstanceNumber": 1 + COUNT * k + v}, "InstanceNumber 2 to 14"),
         # an attribute of a vendor alone
-        (lambda v, k: {"(private)": f"b{v}000"}, "(0029,1001) b1000"),
+        (lambda v, k: {"(private)": f"b{v}000"}, "(0029,1001) ‹b1000›"),
         # a time that starts anew at each position
         (lambda v, k: {"TemporalPositionIdentifier": v + 1 + k % 2}, "TemporalPositionIdentifier 2 to 3"),
     ],
@@ -240,7 +240,7 @@ class TestOneSource:
             return {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "ADD"]} if k > 2 else {}
 
         volume = read_volume(volumes(tmp_path, added, STORED[:1]))
-        assert "its slices are of several image types: ORIGINAL\\PRIMARY\\AXIAL" in volume.notes[0]
+        assert "its slices are of several image types: ‹ORIGINAL\\PRIMARY\\AXIAL" in volume.notes[0]
 
     def test_another_frame_of_reference_is_refused_a_missing_one_noted(self, tmp_path: Path) -> None:
         def other(v: int, k: int) -> dict[str, str]:

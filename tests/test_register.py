@@ -101,11 +101,17 @@ class TestLandmarks:
         report = write_aligned(aligned, tmp_path / "out").read_text()
         (facts,) = json.loads((tmp_path / "out" / "provenance.json").read_text())["registrations"]
         assert facts["start"] == "landmarks"
-        assert facts["landmarks"]["labels"] == ["P-0", "P-1", "P-2", "P-3"]
+        assert facts["landmarks"]["labels"] == [""] * 4  # people write names there
         assert 0 < facts["landmarks"]["fit_rms_mm"] < 2
         assert facts["landmarks"]["errors_mm"] == pytest.approx(facts["landmarks"]["fit_errors_mm"], abs=1e-6)
         assert len(facts["start_sha256"]) == 2
-        assert "<td>P-3</td>" in report
+        assert "<td>number 4</td>" in report
+        assert "P-3" not in report
+        kept = align(
+            study_of(head, landmarks=(head / "ct.fcsv", head / "t1.fcsv")),
+            dataclasses.replace(GIVEN, keep_identifiers=True),
+        )
+        assert "<td>P-3</td>" in write_aligned(kept, tmp_path / "kept").read_text()
         assert f"{facts['landmarks']['fit_rms_mm']:.2f}" in report
 
     def test_they_are_where_the_search_begins(self, head):
@@ -477,7 +483,7 @@ class TestRegisterCommand:
         facts = json.loads((out / "provenance.json").read_text())
         assert facts["registrations"][0]["figures"]["agreement_mm"] < 2
         assert set(facts["registrations"][0]["figures"]) <= set(FIGURES)  # every one is explained
-        assert set(facts["seconds"]) == {"read", "register", "resample"}
+        assert set(facts["seconds"]) == {"read", "register", "resample", "noise"}
 
     def test_the_moving_volume_keeps_its_units(self, out, head):
         moving, own = (read_volume(p) for p in (out / "registered" / "moving_1.nii.gz", head / "t1.nii.gz"))

@@ -122,16 +122,16 @@ class TestBeforeTheSearch:
 
     def test_what_matched_better_nearby_is_kept(self, stage: Stage) -> None:
         off = ScoredPose(pose(shift=(0.2, 0, 0)), 1.0)
-        kept = search._unless_before_was_better(stage, off, np.eye(4))
+        kept = search._unless_beside_before(stage, off, np.eye(4))
         np.testing.assert_array_equal(kept.pose, np.eye(4))
         assert kept.mi == stage.score(np.eye(4))
 
     def test_what_matched_less_or_lay_elsewhere_is_not(self, stage: Stage) -> None:
         right = ScoredPose(np.eye(4), 1.0)
-        assert search._unless_before_was_better(stage, right, pose(shift=(3, 0, 0))) is right
+        assert search._unless_beside_before(stage, right, pose(shift=(3, 0, 0))) is right
         elsewhere = ScoredPose(pose(shift=(30, 0, 0)), 1.0)
-        assert search._unless_before_was_better(stage, elsewhere, np.eye(4)) is elsewhere
-        assert search._unless_before_was_better(stage, right, None) is right
+        assert search._unless_beside_before(stage, elsewhere, np.eye(4)) is elsewhere
+        assert search._unless_beside_before(stage, right, None) is right
 
     def test_the_headers_pose_is_among_the_starts(self, stage: Stage) -> None:
         far = [ScoredPose(pose(shift=(mm, 0, 0)), 1.0) for mm in (30, 60)]

@@ -86,13 +86,15 @@ def best_attempt(question: Question, make_stages: MakeStages, progress: Progress
     stages = make_stages(False, subrange(progress, 0.0, 0.06))
     if not question.can_widen:
         return question.attempt(stages, False, subrange(progress, 0.06, 1.0))
-    first = question.attempt(stages, False, subrange(progress, 0.06, 0.4))
+    first = question.attempt(stages, False, subrange(progress, 0.06, 0.85))
     if first.verdict == "ok":
+        progress(1.0, "found")
         return first
-    stages = make_stages(True, subrange(progress, 0.4, 0.45))
+    stages = make_stages(True, subrange(progress, 0.85, 0.87))
     try:
-        second = question.attempt(stages, True, subrange(progress, 0.45, 1.0))
+        second = question.attempt(stages, True, subrange(progress, 0.87, 1.0))
     except RegistrationError:  # nothing overlaps without shading: the first one stands
+        progress(1.0, "found")
         return first
     # Doubts before mutual information: a wrong pose of little overlap may well match better.
     return min(first, second, key=lambda one: (one.rank, len(one.reasons), -stages[1].score(one.found.pose)))
